@@ -1,0 +1,142 @@
+"""The nouns of kitepipe, frozen and without I/O.
+
+Dates are IST dates; instants are UTC unless a name says `ist`; prices are rupees.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from enum import StrEnum
+
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+
+
+class Interval(StrEnum):
+    """Kite's candle intervals, with the most days one request may span (KITE: probes, staff)."""
+
+    MINUTE = "minute"
+    MINUTE_3 = "3minute"
+    MINUTE_5 = "5minute"
+    MINUTE_10 = "10minute"
+    MINUTE_15 = "15minute"
+    MINUTE_30 = "30minute"
+    MINUTE_60 = "60minute"
+    DAY = "day"
+
+    @property
+    def minutes(self) -> int:
+        """Length of a candle in minutes; 1440 for day."""
+        if self is Interval.DAY:
+            return 1440
+        return int(self.value.removesuffix("minute") or 1)
+
+    @property
+    def max_days(self) -> int:
+        """Most inclusive IST dates in one request."""
+        return _MAX_DAYS[self]
+
+    @property
+    def earliest(self) -> date:
+        """First IST date for which Kite can have data at all."""
+        return date(1995, 1, 1) if self is Interval.DAY else date(2015, 2, 1)
+
+
+_MAX_DAYS = {
+    Interval.MINUTE: 60,
+    Interval.MINUTE_3: 100,
+    Interval.MINUTE_5: 100,
+    Interval.MINUTE_10: 100,
+    Interval.MINUTE_15: 200,
+    Interval.MINUTE_30: 200,
+    Interval.MINUTE_60: 400,
+    Interval.DAY: 2000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One row of Kite's instruments dump; `expiry` is None for what does not expire."""
+
+    instrument_token: int
+    exchange: str
+    tradingsymbol: str
+    name: str = ""
+    instrument_type: str = "EQ"
+    segment: str = ""
+    expiry: date | None = None
+    strike: float = 0.0
+    exchange_token: int = 0
+    tick_size: float = 0.0
+    lot_size: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.tradingsymbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole IST dates, both inclusive, asked in one request."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.first > self.last:
+            raise ValueError(f"window: {self.first} is after {self.last}")
+
+    @property
+    def days(self) -> int:
+        """Number of inclusive dates."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def from_text(self) -> str:
+        """Kite's `from`: IST wall clock without an offset."""
+        return f"{self.first} 00:00:00"
+
+    @property
+    def to_text(self) -> str:
+        """Kite's `to`: IST wall clock without an offset."""
+        return f"{self.last} 23:59:59"
+
+    def __str__(self) -> str:
+        return f"{self.first}..{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One instrument at one interval: what is planned, fetched and loaded as a whole.
+
+    `instrument_key` is the staging file's own surrogate: it outlives tokens and symbols.
+    """
+
+    instrument_key: int
+    instrument: Instrument
+    interval: Interval
+    snapshot_id: int
+    oi: bool = False
+    continuous: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.instrument} {self.interval}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete success reply as it came: `body` is the text after content decoding.
+
+    `http_date` is the server's clock, `fetched_at` ours (both UTC); `rows` counts candles,
+    `first_candle` and `last_candle` are the dates of the earliest and latest, None when empty.
+    """
+
+    body: str
+    fetched_at: datetime
+    http_date: datetime | None
+    rows: int
+    first_candle: date | None
+    last_candle: date | None
+    attempts: int = 1
+
+
+def utc_now() -> datetime:
+    """Return the current instant, in UTC."""
+    return datetime.now(UTC)
