@@ -1,0 +1,219 @@
+"""What a run did: one frozen report per verb, with its exit code and its JSON form.
+
+Stages return these; the command line prints them; `--json` is `as_dict()` of the same.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+EXIT_DONE = 0
+EXIT_INCOMPLETE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that did not come through: `what` names it, `why` says what to do."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What every report shares."""
+
+    failures: list[Failure] = field(default_factory=list, kw_only=True)
+    warnings: list[str] = field(default_factory=list, kw_only=True)
+    interrupted: str = field(default="", kw_only=True)  # why a run stopped before its end
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 3 where something is missing; errors that end a run are exceptions."""
+        return EXIT_INCOMPLETE if self.failures else EXIT_DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: dates as ISO text, enums as their value."""
+        plain = {key: _plain(value) for key, value in asdict(self).items()}
+        return {**plain, "exit_code": self.exit_code}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, (date, datetime)) else value
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReport(Report):
+    """`instruments`: one dump taken; counts of rows and of changes against the one before."""
+
+    taken: bool = True
+    rows: int = 0
+    listed: int = 0
+    changed: int = 0
+    gone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One series of a plan: how many windows, and the dates they span."""
+
+    series: str
+    windows: int
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport(Report):
+    """`fetch --dry-run`: what would be asked; `hours` at the rate limit, `bytes` as estimated."""
+
+    instruments: int = 0
+    series: int = 0
+    requests: int = 0
+    hours: float = 0.0
+    bytes: int = 0
+    lines: list[PlanLine] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport(Report):
+    """`fetch`: `requests` counts HTTP requests, retries included; `held` dates not settled yet."""
+
+    instruments: int = 0
+    series: int = 0
+    windows_planned: int = 0
+    windows_done: int = 0
+    requests: int = 0
+    retries: int = 0
+    replies: int = 0
+    bytes: int = 0
+    candles: int = 0
+    rebased: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport(Report):
+    """`load` and `replay`: candles by what became of them, over `series` series."""
+
+    series: int = 0
+    replies: int = 0
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    equal: int = 0
+    held: int = 0
+    quarantined: int = 0
+    quarantine_rules: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where a series failed or a candle was quarantined in this run."""
+        return EXIT_INCOMPLETE if self.failures or self.quarantined else EXIT_DONE
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport(Report):
+    """`run`: both stages."""
+
+    fetch: FetchReport = field(default_factory=FetchReport)
+    load: LoadReport = field(default_factory=LoadReport)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where either stage is incomplete."""
+        return max(bool(self.failures) * 3, self.fetch.exit_code, self.load.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that writes the staging file now, from `<staging>.run.json`."""
+
+    pid: int
+    verb: str
+    since: str
+    done: int
+    planned: int
+    rate: float
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalStatus:
+    """What staging holds of one interval."""
+
+    interval: str
+    series: int
+    replies: int
+    candles: int
+    bytes: int
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport(Report):
+    """`status`: staging by interval, failed windows, and the warehouse where a DSN is set."""
+
+    staging: str = ""
+    staging_id: str = ""
+    file_bytes: int = 0
+    instruments: int = 0
+    snapshot: str = ""
+    holder: Holder | None = None
+    intervals: list[IntervalStatus] = field(default_factory=list)
+    rebased: list[str] = field(default_factory=list)
+    unloaded: int | None = None  # staged replies that the warehouse does not know yet
+    warehouse_candles: int | None = None
+    quarantined: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport(Report):
+    """`verify`: series compared, and each difference by candle in `failures`."""
+
+    series: int = 0
+    candles: int = 0
+    differing: int = 0
+    unproven: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport(Report):
+    """`schema`: what the server is (timescale, apache, plain) and what was made."""
+
+    edition: str = ""
+    server: str = ""
+    columnstore: bool = False
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`: `ok` None means not checked, and why stands in `detail`."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport(Report):
+    """`doctor`: the exit code is that of the first check that failed."""
+
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """Return the first failed check's code."""
+        return next((c.exit_code for c in self.checks if c.ok is False), EXIT_DONE)
