@@ -1,0 +1,197 @@
+"""Date ranges, coverage, windows: what to ask, and which reply decides. Pure functions.
+
+A window is whole IST dates, both inclusive; coverage is a sorted list of disjoint windows.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from kitepipe.model import Interval, Window
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What limits one run of `fetch`; times are IST."""
+
+    first: date | None = None
+    last: date | None = None
+    refetch: bool = False
+    max_requests: int | None = None
+    until: time | None = None
+    from_scratch: bool = False
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one series in its present epoch.
+
+    `covered` are the settled dates; `last_session` the newest covered date with a candle;
+    `period` the 08:00 IST period of its newest reply.
+    """
+
+    covered: tuple[Window, ...] = ()
+    last_session: date | None = None
+    period: date | None = None
+
+
+def chunk_date_range(
+    first: date, last: date, interval: Interval | str, max_days: int | None = None
+) -> list[Window]:
+    """Cut `first`..`last` (inclusive IST dates) into windows that Kite accepts, in order.
+
+    Each window spans at most the interval's cap (or `max_days`, where smaller); they neither
+    overlap nor leave a gap. An empty list where `first` is after `last`.
+    """
+    cap = Interval(interval).max_days
+    step = timedelta(days=min(cap, max_days or cap))
+    windows = []
+    while first <= last:
+        windows.append(Window(first, min(last, first + step - _DAY)))
+        first += step
+    return windows
+
+
+def subtract(span: Window, covered: Iterable[Window]) -> list[Window]:
+    """Return the parts of `span` that `covered` (sorted, disjoint) leaves open, in order."""
+    gaps, first = [], span.first
+    for window in covered:
+        if window.last < first:
+            continue
+        if window.first > span.last:
+            break
+        if window.first > first:
+            gaps.append(Window(first, window.first - _DAY))
+        first = window.last + _DAY
+    if first <= span.last:
+        gaps.append(Window(first, span.last))
+    return gaps
+
+
+def plan_windows(
+    span: Window,
+    known: Known,
+    interval: Interval,
+    *,
+    settled: date,
+    period: date,
+    max_days: int | None = None,
+    newest_first: bool = False,
+) -> list[Window]:
+    """Return the windows to ask for one series, in order.
+
+    Holes come before the part after the newest covered date. A gap in which no date can be
+    settled yet (all after `settled`) is left out. Where the series was last asked in another
+    08:00 IST `period`, the first window is made to hold a session that is already known, so that
+    a re-based history shows itself.
+    """
+    gaps = [gap for gap in subtract(span, known.covered) if gap.first <= settled]
+    if not gaps:
+        return []
+    session = known.last_session if known.period not in (None, period) else None
+    cap = min(interval.max_days, max_days or interval.max_days)
+    if newest_first:
+        gaps.reverse()
+    probes = []
+    if session:
+        gaps, probes = _share(gaps, session, cap)
+    windows = [chunk_date_range(gap.first, gap.last, interval, max_days) for gap in gaps]
+    if newest_first:
+        windows = [part[::-1] for part in windows]
+    return probes + [window for part in windows for window in part]
+
+
+def _share(gaps: list[Window], session: date, cap: int) -> tuple[list[Window], list[Window]]:
+    """Stretch the first gap over `session` where that costs no request, else ask it alone."""
+    head, *rest = gaps
+    stretched = Window(min(head.first, session), max(head.last, session))
+    requests = -(-head.days // cap)
+    if -(-stretched.days // cap) <= requests:
+        return [stretched, *rest], []
+    return gaps, [Window(session, session)]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One reply's claim to decide its dates; `order` is (fetched_at, staging_id, reply_id)."""
+
+    order: tuple[datetime, str, int]
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive dates that one reply decides."""
+
+    claim: Claim
+    window: Window
+
+
+def decide(claims: Sequence[Claim]) -> list[Segment]:
+    """Return which claim decides which dates: for each date the newest whose window holds it.
+
+    Segments are in date order, disjoint, and cover exactly the dates that some claim holds.
+    The order in which `claims` come makes no difference.
+    """
+    starts = sorted(claims, key=lambda claim: claim.window.first)
+    edges = sorted(
+        {claim.window.first for claim in claims} | {claim.window.last + _DAY for claim in claims}
+    )
+    live: list[tuple[_Newest, Claim]] = []
+    segments: list[Segment] = []
+    position = 0
+    for first, after in zip(edges, edges[1:], strict=False):
+        while position < len(starts) and starts[position].window.first <= first:
+            heapq.heappush(live, (_Newest(starts[position].order), starts[position]))
+            position += 1
+        while live and live[0][1].window.last < first:
+            heapq.heappop(live)
+        if live:
+            _append(segments, live[0][1], Window(first, after - _DAY))
+    return segments
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """Turns the heap's order round: the newest claim comes out first."""
+
+    order: tuple[datetime, str, int]
+
+    def __lt__(self, other: "_Newest") -> bool:
+        return self.order > other.order
+
+
+def _append(segments: list[Segment], claim: Claim, window: Window) -> None:
+    last = segments[-1] if segments else None
+    if last and last.claim is claim and last.window.last + _DAY == window.first:
+        segments[-1] = Segment(claim, Window(last.window.first, window.last))
+    else:
+        segments.append(Segment(claim, window))
+
+
+def merge(windows: Iterable[Window]) -> list[Window]:
+    """Return the same dates as sorted, disjoint windows that do not touch."""
+    merged: list[Window] = []
+    for window in sorted(windows, key=lambda w: w.first):
+        if merged and window.first <= merged[-1].last + _DAY:
+            merged[-1] = Window(merged[-1].first, max(merged[-1].last, window.last))
+        else:
+            merged.append(window)
+    return merged
+
+
+def covers(outer: Sequence[Window], inner: Iterable[Window]) -> bool:
+    """Tell whether every date of `inner` lies in `outer` (sorted, disjoint)."""
+    return not any(subtract(window, outer) for window in inner)
+
+
+def halves(window: Window) -> list[Window]:
+    """Return the window in two parts, for a server that finds it too wide."""
+    if window.days == 1:
+        raise ValueError(f"window {window} is one day: it cannot be split")
+    middle = window.first + timedelta(days=window.days // 2)
+    return [Window(window.first, middle - _DAY), Window(middle, window.last)]
