@@ -1,0 +1,1 @@
+"""The tests of kitepipe: claims, against the sandbox over HTTP and real databases."""

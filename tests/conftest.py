@@ -1,0 +1,164 @@
+"""What every test may ask for: databases, a second look into them, real inputs.
+
+`timescale_dsn`, `plain_dsn`, `embedded`: a fresh database for one test; `module_timescale_dsn`
+and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test).
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg2
+import pytest
+from hypothesis import settings
+
+from tests.servers import Look, Server, Template, UnavailableError, looking, probe
+from tests.servers_find import embedded_server, named_dsn, plain_server, timescale_server
+
+# Deadlines measure the machine, which others use too.
+settings.register_profile("kitepipe", deadline=None, max_examples=50, print_blob=True)
+settings.load_profile("kitepipe")
+
+_MISSING = pytest.StashKey[dict[str, str]]()
+_DATABASES = ("timescale_dsn", "module_timescale_dsn", "plain_dsn", "module_plain_dsn", "embedded")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing missing."""
+    config.stash[_MISSING] = {}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """End the run at once where KITEPIPE_TEST_DSN names a server that does not serve."""
+    if not (dsn := named_dsn()):
+        return
+    try:
+        if probe(dsn):
+            return
+        reason = "the server has no TimescaleDB"
+    except psycopg2.Error as error:
+        reason = str(error).strip()
+    pytest.exit(f"KITEPIPE_TEST_DSN: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say in the last lines what could not be tested here."""
+    for what, why in config.stash[_MISSING].items():
+        terminalreporter.write_line(f"NOT TESTED: {what}: {why}", yellow=True, bold=True)
+
+
+@contextmanager
+def _serving(
+    config: pytest.Config, what: str, source: AbstractContextManager[Server], *, required: bool
+) -> Iterator[Template]:
+    """Open a server once for the run; where it cannot be had, each test that asks is skipped."""
+    with ExitStack() as stack:
+        try:
+            template = stack.enter_context(stack.enter_context(source).template())
+        except UnavailableError as error:
+            _missing(config, what, str(error), required=required)
+        yield template
+
+
+def _missing(config: pytest.Config, what: str, why: str, *, required: bool = False) -> NoReturn:
+    config.stash[_MISSING][what] = why
+    if required:
+        pytest.fail(f"{what} is required here: {why}", pytrace=False)
+    pytest.skip(f"{what}: {why}")
+
+
+@pytest.fixture(scope="session")
+def timescale_template(request: pytest.FixtureRequest) -> Iterator[Template]:
+    """A server with TimescaleDB, for the whole run."""
+
+    def say(line: str) -> None:
+        capture = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            sys.stderr.write(f"\nkitepipe tests: {line}\n")
+
+    required = os.environ.get("KITEPIPE_REQUIRE_TIMESCALE") == "1"
+    source = timescale_server(say)
+    with _serving(request.config, "TimescaleDB", source, required=required) as template:
+        yield template
+
+
+@pytest.fixture(scope="session")
+def plain_template(request: pytest.FixtureRequest) -> Iterator[Template]:
+    """A server without the extension, for the whole run."""
+    source = plain_server()
+    with _serving(request.config, "plain PostgreSQL", source, required=False) as template:
+        yield template
+
+
+@pytest.fixture(scope="session")
+def embedded_template(request: pytest.FixtureRequest) -> Iterator[Template]:
+    """The embedded server, for the whole run."""
+    source = embedded_server()
+    with _serving(request.config, "embedded PostgreSQL", source, required=False) as template:
+        yield template
+
+
+@pytest.fixture
+def timescale_dsn(timescale_template: Template) -> Iterator[str]:
+    """A fresh database with TimescaleDB and nothing else in it, for one test."""
+    with timescale_template.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def module_timescale_dsn(timescale_template: Template) -> Iterator[str]:
+    """A fresh database with TimescaleDB, shared by one module's tests."""
+    with timescale_template.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def plain_dsn(plain_template: Template) -> Iterator[str]:
+    """A fresh database without TimescaleDB, for one test."""
+    with plain_template.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def module_plain_dsn(plain_template: Template) -> Iterator[str]:
+    """A fresh database without TimescaleDB, shared by one module's tests."""
+    with plain_template.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def embedded(embedded_template: Template) -> Iterator[str]:
+    """A fresh database on the embedded server, for one test."""
+    with embedded_template.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def look(request: pytest.FixtureRequest) -> Iterator[Look]:
+    """A second connection to the test's database: `look("select ... %s", value) -> rows`.
+
+    It commits each statement and speaks in UTC. Where a test has several databases, the first
+    of `_DATABASES` is meant; `tests.servers.looking(dsn)` reaches any.
+    """
+    name = next((name for name in _DATABASES if name in request.fixturenames), None)
+    if name is None:
+        pytest.fail(f"`look` needs one of {', '.join(_DATABASES)}", pytrace=False)
+    with looking(request.getfixturevalue(name)) as look:
+        yield look
+
+
+@pytest.fixture(scope="session")
+def real_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of real inputs, which the project may not ship."""
+    named = os.environ.get("KITEPIPE_TEST_DATA")
+    if not named:
+        _missing(request.config, "real inputs", "KITEPIPE_TEST_DATA is not set")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.fail(f"KITEPIPE_TEST_DATA: no folder {folder}", pytrace=False)
+    return folder.resolve()
