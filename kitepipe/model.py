@@ -121,20 +121,29 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What a reply's body contains, without parsing a candle.
+
+    `first_candle` is the earliest IST date with a candle; `newest_sessions` the newest dates with
+    one (three at most, newest first). Both are empty where the reply is.
+    """
+
+    rows: int
+    first_candle: date | None = None
+    newest_sessions: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A complete success reply as it came: `body` is the text after content decoding.
 
-    `http_date` is the server's clock, `fetched_at` ours (both UTC); `rows` counts candles,
-    `first_candle` and `last_candle` are the dates of the earliest and latest, None when empty.
+    `http_date` is the server's clock, `fetched_at` ours; both UTC.
     """
 
     body: str
     fetched_at: datetime
     http_date: datetime | None
-    rows: int
-    first_candle: date | None
-    last_candle: date | None
-    attempts: int = 1
+    contents: Contents
 
 
 def utc_now() -> datetime:

@@ -1,0 +1,257 @@
+"""KiteClientWrapper: the only HTTP; Kite's errors become ours here, and retry stands here.
+
+The official client supplies login, checksum and session. History goes round its parser, which
+takes 2 s of CPU a reply and throws the raw body away: we keep the body and parse it in SQL.
+"""
+
+import json
+import logging
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import tenacity
+
+from kitepipe.candle import OHLCVCandle
+from kitepipe.errors import (
+    AuthenticationError,
+    InstrumentRefused,
+    KitepipeError,
+    KiteUnreachable,
+    RequestFailed,
+    TransientError,
+    WindowTooWide,
+)
+from kitepipe.kite_answers import Answer, judge, read_answer
+from kitepipe.model import Contents, Instrument, Interval, Reply, Series, Window, utc_now
+from kitepipe.ratelimit import RateLimiter
+
+# `kiteconnect/__init__.py` imports its ticker, and that Twisted (0.9 s, absent in the executable).
+_ticker = types.ModuleType("kiteconnect.ticker")
+_ticker.KiteTicker = None  # type: ignore[attr-defined]
+sys.modules.setdefault("kiteconnect.ticker", _ticker)
+
+import requests  # noqa: E402
+from kiteconnect import KiteConnect  # noqa: E402
+from kiteconnect import exceptions as kite_errors  # noqa: E402
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Asking again inside the cool-down of a 429 extends it; it lasts about 10 s (KITE section 4).
+COOL_DOWN_S = 10.0
+Inspect = Callable[[str], Contents]
+
+
+@dataclass(frozen=True, slots=True)
+class KiteOptions:
+    """How to reach Kite and how stubbornly; secrets stay out of `repr`."""
+
+    api_root: str
+    api_key: str
+    access_token: str
+    timeout_s: float = 30.0
+    max_attempts: int = 5
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 60.0
+    connections: int = 8
+
+    def __repr__(self) -> str:
+        return f"KiteOptions({self.api_root!r})"
+
+
+class KiteClientWrapper:
+    """Ask Kite, at the limiter's pace, as often as it is worth trying.
+
+    `inspect` tells what a body contains, and raises ValueError where it is not a complete
+    success reply. `sleep` waits between attempts and
+    may raise to end them. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        options: KiteOptions,
+        limiter: RateLimiter,
+        inspect: Inspect,
+        sleep: Callable[[float], None] = tenacity.nap.sleep,
+    ) -> None:
+        self._options = options
+        self._limiter = limiter
+        self._inspect = inspect
+        self._kite = _client(options)
+        self._retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(options.max_attempts),
+            wait=_wait(options),
+            retry=tenacity.retry_if_exception_type(TransientError),
+            sleep=sleep,
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        self.requests = 0  # HTTP requests sent so far, retries included
+
+    def __enter__(self) -> "KiteClientWrapper":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._kite.reqsession.close()
+
+    def fetch_reply(self, series: Series, window: Window) -> Reply:
+        """Return the raw reply for `window` of `series`, once it is a complete success reply.
+
+        Raises AuthenticationError or PlanMissing (the run is over), InstrumentRefused,
+        WindowTooWide, or RequestFailed when every attempt failed.
+        """
+        path = f"/instruments/historical/{series.instrument.instrument_token}/{series.interval}"
+        query = {
+            "from": window.from_text,
+            "to": window.to_text,
+            "continuous": int(series.continuous),
+            "oi": int(series.oi),
+        }
+
+        def attempt() -> Reply:
+            answer = self._get(path, query)
+            body = answer.text()
+            try:
+                contents = self._inspect(body)
+            except ValueError as error:
+                raise TransientError(f"not a complete success reply: {error}") from error
+            return Reply(body, utc_now(), answer.date, contents)
+
+        return self._persist(attempt, f"{series} {window}")
+
+    def fetch_instruments(self, exchange: str = "") -> tuple[bytes, datetime | None]:
+        """Return the instruments dump as CSV bytes, of all exchanges or one, and its HTTP date."""
+        path = f"/instruments/{exchange}" if exchange else "/instruments"
+
+        def attempt() -> tuple[bytes, datetime | None]:
+            answer = self._get(path, {}, media_type="csv")
+            if not answer.body.startswith(b"instrument_token,"):
+                raise TransientError("not an instruments dump: its header is missing")
+            return answer.body, answer.date
+
+        return self._persist(attempt, f"instruments {exchange or 'of all exchanges'}")
+
+    def fetch_historical_data(
+        self,
+        instrument_token: int,
+        from_date: date,
+        to_date: date,
+        interval: Interval | str,
+        continuous: bool = False,
+        oi: bool = False,
+    ) -> list[dict[str, Any]] | dict[str, Any]:
+        """Return the candles of inclusive IST dates as dicts (`OHLCVCandle.to_dict`), as Kite sent
+        them; where the request came to nothing, `{"error": why, "error_type": ..., "code": ...}`.
+
+        One request: the dates must fit the interval's cap. Dates of candles are aware datetimes.
+        """
+        instrument = Instrument(instrument_token, "", f"token {instrument_token}")
+        series = Series(0, instrument, Interval(interval), 0, oi, continuous)
+        try:
+            reply = self.fetch_reply(series, Window(from_date, to_date))
+        except KitepipeError as error:
+            code = getattr(error, "code", None)
+            return {"error": str(error), "error_type": type(error).__name__, "code": code}
+        rows = json.loads(reply.body)["data"]["candles"]
+        return [OHLCVCandle.from_kite_response(row).to_dict() for row in rows]
+
+    def _get(self, path: str, query: dict[str, Any], media_type: str = "json") -> Answer:
+        """Send one paced request and return its answer if it is a success."""
+        self._limiter.wait_if_needed()
+        self.requests += 1
+        options = self._options
+        headers = {
+            "X-Kite-Version": "3",
+            "Authorization": f"token {options.api_key}:{options.access_token}",
+        }
+        try:
+            with self._kite.reqsession.get(
+                options.api_root.rstrip("/") + path,
+                params=query,
+                headers=headers,
+                timeout=options.timeout_s,
+                allow_redirects=False,  # a redirect would carry the token to another host
+                stream=True,
+            ) as response:
+                answer = read_answer(response, options.timeout_s)
+        except requests.RequestException as error:
+            raise TransientError(_network_advice(error, options.api_root)) from error
+        try:
+            judge(answer, media_type)
+        except TransientError as error:
+            if error.code == 429:
+                self._limiter.pause(error.retry_after_s or COOL_DOWN_S)
+            raise
+        return answer
+
+    def _persist(self, attempt: Callable[[], T], what: str) -> T:
+        """Try until it works or is not worth another try; the error then says what it was."""
+        try:
+            return self._retrying(attempt)
+        except (AuthenticationError, InstrumentRefused, WindowTooWide):
+            raise
+        except RequestFailed as error:
+            raise RequestFailed(f"{what}: {error}", error.code) from error
+
+
+def login_url(api_root: str, api_key: str) -> str:
+    """Return the page on which the user logs in; Kite then redirects with a request_token."""
+    return str(KiteConnect(api_key=api_key, root=api_root).login_url())
+
+
+def open_session(
+    api_root: str, api_key: str, request_token: str, api_secret: str
+) -> dict[str, Any]:
+    """Exchange a request_token for a session: Kite's `user_id`, `access_token` and the like.
+
+    Raises AuthenticationError where Kite refuses it, KiteUnreachable where it does not answer.
+    """
+    kite = KiteConnect(api_key=api_key, root=api_root)
+    try:
+        return dict(kite.generate_session(request_token, api_secret=api_secret))
+    except (kite_errors.TokenException, kite_errors.InputException) as error:
+        raise AuthenticationError(
+            f"Kite refused this login: {error}; a request_token lives for minutes and is good "
+            "once, so open the login page again"
+        ) from error
+    except (kite_errors.KiteException, requests.RequestException, KeyError, TypeError) as error:
+        raise KiteUnreachable(f"login at {api_root}: {type(error).__name__}: {error}") from error
+
+
+def _client(options: KiteOptions) -> KiteConnect:
+    kite = KiteConnect(api_key=options.api_key, root=options.api_root)
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.connections)
+    for scheme in ("https://", "http://"):
+        kite.reqsession.mount(scheme, adapter)
+    return kite
+
+
+def _wait(options: KiteOptions) -> Callable[[tenacity.RetryCallState], float]:
+    """Exponential with jitter up to a cap, and never less than the server wished."""
+    backoff = tenacity.wait_random_exponential(
+        multiplier=options.backoff_base_s, max=options.backoff_cap_s, min=options.backoff_base_s / 2
+    )
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return max(backoff(state), getattr(error, "retry_after_s", None) or 0.0)
+
+    return wait
+
+
+def _log_retry(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    wait_s = state.next_action.sleep if state.next_action else 0.0
+    log.info("attempt %d failed (%s); again in %.1f s", state.attempt_number, error, wait_s)
+
+
+def _network_advice(error: requests.RequestException, api_root: str) -> str:
+    if isinstance(error, requests.Timeout):
+        return f"{api_root} did not answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"{api_root}: TLS cannot be verified: {error}"
+    return f"{api_root}: connection failed ({type(error).__name__}); is api_root right?"

@@ -1,0 +1,41 @@
+-- Candles of plain replies, each number cast from its own digits, so that it is the double that
+-- Python's float() gives. Their form is proven: what is left to judge here is the calendar.
+-- Reads: cut_reply. Writes: temp view plain_candle. One row: a candle; position counts from 0 in
+-- its reply, ist is its wall clock in India, rule is null or the rule that it breaks.
+create or replace temp view plain_candle as
+with candle as (
+    select
+        reply_id,
+        generate_subscripts(candles, 1) - 1 as position,
+        string_split(unnest(candles), ',') as cell
+    from cut_reply
+    where plain
+),
+typed as (
+    select
+        reply_id,
+        position,
+        -- Without its offset: 6 M a second as timestamp; proven to be +0530.
+        try_cast(substring(cell[1], 2, 19) as timestamp) as ist,
+        cast(cell[2] as double) as open,
+        cast(cell[3] as double) as high,
+        cast(cell[4] as double) as low,
+        cast(cell[5] as double) as close,
+        cast(cell[6] as bigint) as volume,
+        cast(cell[7] as bigint) as oi
+    from candle
+)
+select
+    reply_id,
+    position,
+    ist,
+    open,
+    high,
+    low,
+    close,
+    volume,
+    oi,
+    false as volume_overflows,
+    false as oi_overflows,
+    case when ist is null then 'bad_date' end as rule
+from typed
