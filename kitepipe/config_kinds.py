@@ -227,7 +227,7 @@ class Intervals:
 
 # What other programs call Kite's intervals, for which no similarity of letters would be found.
 _FOREIGN = {"1d": "day", "1day": "day", "daily": "day", "1m": "minute", "1h": "60minute"}
-_FOREIGN |= {"hour": "60minute", "1hour": "60minute", "hourly": "60minute"}
+_FOREIGN |= {"1min": "minute", "1minute": "minute", "hour": "60minute", "hourly": "60minute"}
 
 
 def did_you_mean(word: str, known: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kitepipe.config_kinds import Day, FilePath, Intervals, Kind, Names, Number, Switch, Text, Whole
 from kitepipe.errors import AuthenticationError
-from kitepipe.model import Interval, utc_now
+from kitepipe.model import IST, Interval, utc_now
 from kitepipe.session_file import Session, read_session
 
 
@@ -162,8 +162,8 @@ class Settings:
             )
         if stored.dies_at and stored.dies_at <= utc_now():
             raise AuthenticationError(
-                f"the Kite session ended at {stored.dies_at:%Y-%m-%d %H:%M %Z}, as all do at "
-                "06:00 IST; run 'kitepipe login'"
+                f"the Kite session ended at {stored.dies_at.astimezone(IST):%Y-%m-%d %H:%M} IST, "
+                "as all do at 06:00; run 'kitepipe login'"
             )
         return stored
 

@@ -1,0 +1,381 @@
+"""Settings: what is taken, in which order, and what is refused with which words."""
+
+import json
+import os
+import re
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitepipe.config import KEYS, ConfigLoader, Settings
+from kitepipe.config_links import has_password, is_loopback
+from kitepipe.config_text import init_text, markdown_table
+from kitepipe.errors import UsageError
+from kitepipe.model import Interval
+
+OPEN_KEYS = [key for key in KEYS.values() if not key.secret]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _load(environ: dict[str, str] | None = None, **flags: Any) -> Settings:
+    return ConfigLoader(environ=environ or {}).load(**flags)
+
+
+def _toml(text: str) -> None:
+    Path("kitepipe.toml").write_text(text, encoding="utf-8")
+
+
+def _refusal(environ: Any = None, **flags: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        _load(environ, **flags)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def _complaint(environ: dict[str, str]) -> str | None:
+    try:
+        _load(environ)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+def test_without_any_source_the_documented_defaults_hold() -> None:
+    """The defaults are those of the documentation."""
+    settings = _load()
+    assert settings.enabled is True
+    assert settings.candle_interval == (Interval.DAY,)
+    assert (settings.batch_size, settings.rate_limit, settings.parallel_workers) == (50, 3.0, 8)
+    assert settings.bootstrap_date == date(1995, 1, 1)
+    assert settings.staging == Path("kitepipe.duckdb")
+    assert settings.dsn is None
+    assert settings.api_root == "https://api.kite.trade"
+
+
+_SAMPLES: dict[str, tuple[str, Any]] = {
+    "batch_size": ("7", 7),
+    "rate_limit": ("0.5", 0.5),
+    "candle_interval": ("minute,day", (Interval.MINUTE, Interval.DAY)),
+    "exchanges": ("NSE,BSE", ("NSE", "BSE")),
+    "oi": ("true", True),
+    "bootstrap_date": ("2015-02-01", date(2015, 2, 1)),
+    "staging": ("/data/raw.duckdb", Path("/data/raw.duckdb")),
+}
+
+
+@given(
+    st.sampled_from(sorted(_SAMPLES)),
+    st.sets(st.sampled_from(["flag", "environment", "file"])),
+)
+def test_flags_win_over_environment_over_file_over_defaults(name: str, sources: set[str]) -> None:
+    """Whichever sources speak, the strongest of them is heard, for every kind of key."""
+    text, value = _SAMPLES[name]
+    key, strongest = KEYS[name], next((s for s in _STRENGTH if s in sources), None)
+    other = {"file": "", "environment": "", "flag": ""}
+    for source in sources:
+        other[source] = text if source == strongest else _text(key.default)
+    _toml(f"{name} = {_literal(name, other['file'])}\n" if "file" in sources else "")
+    environ = {key.variable: other["environment"]} if "environment" in sources else {}
+    flags = {name: other["flag"]} if "flag" in sources else {}
+    assert getattr(_load(environ, **flags), name) == (value if strongest else key.default)
+
+
+_STRENGTH = ("flag", "environment", "file")
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _literal(name: str, text: str) -> str:
+    if name in ("candle_interval", "exchanges"):
+        return json.dumps(text.split(",") if text else [])
+    quoted = name == "staging"
+    return json.dumps(text) if quoted else text.lower()
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=30))
+def test_a_key_that_is_not_in_the_table_is_refused_everywhere(name: str) -> None:
+    """An unknown key is an error that names it and its place, whether in file or variable."""
+    if name in KEYS or name.startswith("test_") or name == "config":
+        return
+    _toml(f"{name} = 1\n")
+    assert f'kitepipe.toml: unknown key "{name}"' in _refusal()
+    _toml("")
+    assert f"unknown variable KITEPIPE_{name.upper()}" in _refusal({f"KITEPIPE_{name.upper()}": ""})
+
+
+def test_a_near_miss_is_told_the_right_name() -> None:
+    """Typing errors in keys, variables and values come with the word that was meant."""
+    _toml("batchsize = 5")
+    assert 'did you mean "batch_size"?' in _refusal()
+    _toml("")
+    assert 'did you mean "KITEPIPE_DSN"?' in _refusal({"KITEPIPE_DNS": "x"})
+    assert 'did you mean "5minute"?' in _refusal(candle_interval="5min")
+    assert 'did you mean "day"?' in _refusal(candle_interval="1d")
+    assert 'did you mean "minute"?' in _refusal(candle_interval="day,1minute")
+    assert 'did you mean "NSE"?' in _refusal(exchanges="nse")
+    assert 'did you mean "EQ"?' in _refusal({"KITEPIPE_INSTRUMENT_TYPES": "eq"})
+
+
+_JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.lists(st.one_of(st.integers(), st.text(max_size=5)), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@given(st.sampled_from(OPEN_KEYS), _JUNK)
+def test_any_value_in_a_file_is_taken_or_refused_by_name(key: Any, value: Any) -> None:
+    """No JSON value makes the loader stumble: it loads, or the error names file and key."""
+    Path("config.json").write_text(json.dumps({key.name: value}), encoding="utf-8")
+    message = _complaint({})
+    assert message is None or message.startswith(f"config.json: {key.name}")
+    assert message is None or "allowed is" in message or "password" in message
+
+
+@given(st.sampled_from(list(KEYS.values())), st.text(st.characters(codec="utf-8"), max_size=20))
+def test_any_text_in_a_variable_is_taken_or_refused_by_name(key: Any, text: str) -> None:
+    """No text of a variable makes the loader stumble: it loads, or the error names it."""
+    message = _complaint({key.variable: text})
+    assert message is None or message.startswith(key.variable)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("enabled", "true"),
+        ("enabled", 1),
+        ("batch_size", "50"),
+        ("batch_size", True),
+        ("batch_size", 50.0),
+        ("batch_size", 0),
+        ("rate_limit", 0),
+        ("rate_limit", -1),
+        ("rate_limit", 3.01),
+        ("rate_limit", float("nan")),
+        ("timeout_s", float("inf")),
+        ("candle_interval", []),
+        ("candle_interval", ["day", 5]),
+        ("candle_interval", "week"),
+        ("exchanges", "NSE,BSE"),
+        ("instrument_types", ["XX"]),
+        ("tradingsymbols", [""]),
+        ("bootstrap_date", "2015-13-01"),
+        ("bootstrap_date", "20150201"),
+        ("bootstrap_date", "2999-01-01"),
+        ("staging", ""),
+        ("staging", 5),
+        ("dsn", "localhost"),
+        ("api_root", "ftp://api.kite.trade"),
+        ("api_root", "http://api.kite.trade"),
+        ("api_root", "https://api.kite.trade/v3"),
+        ("backoff_cap_s", 0.5),
+        ("max_attempts", 0),
+    ],
+)
+def test_impossible_values_are_refused_with_what_is_allowed(name: str, value: Any) -> None:
+    """A wrong type or an impossible value names file and key, and says what is allowed."""
+    Path("config.json").write_text(json.dumps({name: value}), encoding="utf-8")
+    message = _refusal()
+    assert message.startswith(f"config.json: {name}")
+    assert "allowed is" in message
+
+
+def test_one_string_or_a_list_names_intervals() -> None:
+    """The seed's configuration gives one interval as a string; a list is as good."""
+    _toml('candle_interval = "minute"')
+    assert _load().candle_interval == (Interval.MINUTE,)
+    _toml('candle_interval = ["minute", "day", "minute"]')
+    assert _load().candle_interval == (Interval.MINUTE, Interval.DAY)
+
+
+def test_symbols_may_be_patterns_hold_signs_and_name_their_exchange() -> None:
+    """Kite's symbols hold `&`, `-` and spaces; patterns and exchanges are accepted with them."""
+    names = "M&M,NSE:INFY,NIFTY PSU BANK,BAJAJ-AUTO,NIFTY26???FUT,NSE:*BANK"
+    assert _load(tradingsymbols=names).tradingsymbols == tuple(names.split(","))
+
+
+def test_an_empty_variable_empties_a_list_and_a_dsn() -> None:
+    """A variable that is set to nothing overrides what the file says, with nothing."""
+    _toml('exchanges = ["NSE"]\ndsn = "dbname=kite"')
+    settings = _load({"KITEPIPE_EXCHANGES": "", "KITEPIPE_DSN": ""})
+    assert (settings.exchanges, settings.dsn) == ((), None)
+
+
+def test_more_than_kites_rate_is_for_this_machine_only() -> None:
+    """A limit above Kite's would get the key blocked; the sandbox here may be asked faster."""
+    assert _load(rate_limit="500", api_root="http://127.0.0.1:8080").rate_limit == 500
+    assert "--rate-limit = 500" in _refusal(rate_limit="500")
+
+
+def test_continuous_wants_day_candles() -> None:
+    """Kite has continuous candles by day only."""
+    assert _load(continuous=True).continuous
+    assert "--continuous" in _refusal(continuous=True, candle_interval="minute")
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://me:hush@db/kite",
+        "postgres://db/kite?user=me&password=hush",
+        "host=db password=hush",
+        "host=db password = 'hush'",
+        "postgresql://me:hush@[db/kite",
+    ],
+)
+def test_a_password_is_refused_where_others_may_read_it(dsn: str) -> None:
+    """A password comes by KITEPIPE_DSN or ~/.pgpass, never by file or flag, and is not repeated."""
+    assert has_password(dsn)
+    _toml(f'dsn = "{dsn}"')
+    for message in (_refusal(), _refusal(dsn=dsn)):
+        assert "KITEPIPE_DSN" in message
+        assert "hush" not in message
+    Path("kitepipe.toml").unlink()
+    settings = _load({"KITEPIPE_DSN": dsn})
+    assert settings.dsn == dsn
+    assert "hush" not in repr(settings)
+
+
+def test_a_dsn_without_password_may_stand_anywhere() -> None:
+    """Hosts, users, ports and the embedded server are no secrets."""
+    for dsn in ("embedded", "postgresql://me@db:5433/kite", "host=db user=password_keeper"):
+        assert _load(dsn=dsn).dsn == dsn
+
+
+@pytest.mark.parametrize("name", ["api_key", "api_secret", "access_token"])
+def test_secrets_come_by_variable_only_and_are_never_shown(name: str) -> None:
+    """A secret in a file or a flag is refused unread; from a variable it is in no repr."""
+    _toml(f'{name} = "hush"')
+    message = _refusal()
+    assert KEYS[name].variable in message
+    assert "hush" not in message
+    _toml("")
+    assert "hush" not in _refusal(**{name: "hush"})
+    settings = _load({KEYS[name].variable: "hush"})
+    assert getattr(settings, name) == "hush"
+    assert "hush" not in repr(settings)
+    assert not KEYS[name].flag
+
+
+def test_the_test_suites_own_variables_are_not_unknown() -> None:
+    """Variables that only tests know are no typing errors."""
+    assert _load({"KITEPIPE_TEST_DSN": "x", "KITEPIPE_REQUIRE_TIMESCALE": "1"}) == _load()
+
+
+def test_the_file_is_named_by_flag_by_variable_or_found_here(tmp_path: Path) -> None:
+    """--config is stronger than KITEPIPE_CONFIG, and that than the file in this folder."""
+    _toml("batch_size = 1")
+    (tmp_path / "two.toml").write_text("batch_size = 2")
+    (tmp_path / "three.json").write_text('{"batch_size": 3}')
+    variable = {"KITEPIPE_CONFIG": "two.toml"}
+    assert _load().batch_size == 1
+    assert _load(variable).batch_size == 2
+    settings = ConfigLoader(Path("three.json"), variable).load()
+    assert (settings.batch_size, settings.config_file) == (3, Path("three.json"))
+
+
+def test_two_files_here_are_one_too_many() -> None:
+    """Nobody can tell which of two configurations was meant."""
+    _toml("")
+    Path("config.json").write_text("{}")
+    assert "both" in _refusal()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("absent.toml", None, "No such file"),
+        ("bad.toml", b"batch_size = = 5", "line 1"),
+        ("bad.json", b'{"batch_size": }', "line 1"),
+        ("list.json", b"[]", "object"),
+        ("twice.json", b'{"oi": true, "oi": false}', "twice"),
+        ("latin.toml", b'dsn = "\xe9"', "utf-8"),
+        ("section.toml", b"[kitepipe]\nbatch_size = 5", "unknown key"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(name: str, content: bytes | None, word: str) -> None:
+    """Absent, broken and undecodable files are errors that name the file and what is wrong."""
+    if content is not None:
+        Path(name).write_bytes(content)
+    message = _refusal({"KITEPIPE_CONFIG": name})
+    assert message.startswith(name)
+    assert word in message
+
+
+def test_paths_in_a_file_are_seen_from_its_folder(tmp_path: Path) -> None:
+    """A cron job started anywhere finds the staging file beside its configuration."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "k.toml").write_text('staging = "raw.duckdb"')
+    assert ConfigLoader(folder / "k.toml", {}).load().staging == folder / "raw.duckdb"
+    assert ConfigLoader(folder / "k.toml", {}).load(staging="x.db").staging == Path("x.db")
+
+
+def test_user_folders_follow_xdg_and_ignore_a_relative_one() -> None:
+    """Session and embedded database live where the desktop standard says."""
+    settings = _load({"XDG_CONFIG_HOME": "/c", "XDG_DATA_HOME": "data", "HOME": "/home/me"})
+    assert settings.session_file == Path("/c/kitepipe/session.json")
+    assert settings.embedded_folder == Path("/home/me/.local/share/kitepipe/postgres")
+
+
+def test_the_init_file_says_only_defaults() -> None:
+    """The file that `init` writes changes nothing as it is, nor with every line uncommented."""
+    environ = {"HOME": str(Path.home())}
+    Path("kitepipe.toml").write_text(init_text())
+    assert _without_file(_load(environ)) == _without_file(Settings(session_file=_session_file()))
+    open_lines = re.sub(r"^#(?=\w)", "", init_text(), flags=re.M)
+    assert open_lines.count("\n") == init_text().count("\n") != 0
+    Path("kitepipe.toml").write_text(open_lines)
+    assert _without_file(_load(environ)) == _without_file(Settings(session_file=_session_file()))
+
+
+def _session_file() -> Path:
+    return Path.home() / ".config/kitepipe/session.json"
+
+
+def _without_file(settings: Settings) -> dict[str, Any]:
+    values = {key.name: getattr(settings, key.name) for key in OPEN_KEYS}
+    return values | {"staging": settings.staging.name}
+
+
+def test_every_field_is_a_key_and_every_key_is_documented() -> None:
+    """The table is complete: each key stands in the init file and in the README's table."""
+    assert {f.name for f in fields(Settings)} - set(KEYS) == {"config_file", "embedded_folder"}
+    for key in OPEN_KEYS:
+        assert f"\n#{key.name} = " in init_text()
+        assert f"`{key.flag}`" in markdown_table()
+    for key in KEYS.values():
+        assert f"`{key.variable}`" in markdown_table()
+
+
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a mapping of its own the loader reads the real environment."""
+    for name in [name for name in os.environ if name.startswith("KITEPIPE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KITEPIPE_BATCH_SIZE", "9")
+    assert ConfigLoader().load().batch_size == 9
+
+
+def test_loopback_is_judged_without_a_lookup() -> None:
+    """Only names and numbers of this very machine count as this machine."""
+    assert is_loopback("http://localhost:1")
+    assert is_loopback("http://127.8.8.8")
+    assert is_loopback("http://[::1]:99/")
+    assert not is_loopback("http://localhost.example.com")
+    assert not is_loopback("http://127.0.0.1.example.com")
+    assert not is_loopback("nonsense")
