@@ -1,0 +1,109 @@
+"""The chain from raw replies to candles, run statement by statement as staging runs it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from kitepipe.model import Interval
+from kitepipe.sql import load
+
+Columns = dict[str, Any]
+Rows = list[tuple[Any, ...]]
+
+_TABLES = """
+create or replace temp table picked (
+    reply_id bigint, window_first date, window_last date, settled_through date, body varchar
+);
+create or replace temp table segment (reply_id bigint, first date, last date);
+"""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A reply to parse, and the dates that it decides."""
+
+    reply_id: int
+    first: date
+    last: date
+    settled_through: date | None
+    body: str
+    segments: Sequence[tuple[date, date]] | None = None  # None: its whole window
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What the chain gives: columns of good candles, and rows by name."""
+
+    candles: Columns
+    quarantine: Rows  # reply_id, position, rule, raw
+    counts: Rows  # reply_id, candles, held, superseded, quarantined, good
+
+    @property
+    def rules(self) -> dict[tuple[int, int], str]:
+        """The rule that each bad candle breaks, by reply and position."""
+        return {(reply_id, position): rule for reply_id, position, rule, _ in self.quarantine}
+
+    @property
+    def rows(self) -> Rows:
+        """The good candles: at_us, open, high, low, close, volume, oi."""
+        names = ("at_us", "open", "high", "low", "close", "volume", "oi")
+        return list(zip(*(self.candles[name].tolist() for name in names), strict=True))
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What would change in the warehouse."""
+
+    new: Columns
+    changed: Columns
+    gone: Columns
+    counts: Rows  # reply_id, new, changed, gone, equal
+
+
+def pick(cursor: duckdb.DuckDBPyConnection, replies: Sequence[Picked]) -> None:
+    """Fill the two tables that the chain starts from."""
+    cursor.execute(_TABLES)
+    for reply in replies:
+        cursor.execute(
+            "insert into picked values (?, ?, ?, ?, ?)",
+            [reply.reply_id, reply.first, reply.last, reply.settled_through, reply.body],
+        )
+        segments = [(reply.first, reply.last)] if reply.segments is None else reply.segments
+        for first, last in segments:
+            cursor.execute("insert into segment values (?, ?, ?)", [reply.reply_id, first, last])
+
+
+def parse(
+    cursor: duckdb.DuckDBPyConnection, interval: Interval, *, typed_only: bool = False
+) -> Parsed:
+    """Run the chain over `picked` and `segment`; `typed_only` closes the plain path."""
+    cursor.execute(load("staging_create_plain_reply"))
+    if typed_only:
+        cursor.execute("delete from plain_reply")
+    for name in ("cut_reply", "plain_candle", "typed_candle"):
+        cursor.execute(load(f"staging_create_{name}"))
+    cursor.execute(load("staging_create_judged_candle"), {"interval_minutes": interval.minutes})
+    for name in ("repeated_candle", "candle", "quarantine"):
+        cursor.execute(load(f"staging_create_{name}"))
+    return Parsed(
+        cursor.execute(load("staging_select_candles")).fetchnumpy(),
+        cursor.execute(load("staging_select_quarantine")).fetchall(),
+        cursor.execute(load("staging_select_candle_counts")).fetchall(),
+    )
+
+
+def compare(cursor: duckdb.DuckDBPyConnection, existing: Mapping[str, Any]) -> Delta:
+    """Compare the candles of the last `parse()` with those of the warehouse."""
+    cursor.register("existing", dict(existing))
+    cursor.execute(load("staging_create_candle_delta"))
+    statement = load("staging_select_candle_delta")
+    new, changed, gone = (
+        cursor.execute(statement, {"change": change}).fetchnumpy()
+        for change in ("new", "changed", "gone")
+    )
+    counts = cursor.execute(load("staging_select_delta_counts")).fetchall()
+    cursor.unregister("existing")
+    return Delta(new, changed, gone, counts)

@@ -1,0 +1,349 @@
+"""The SQL from raw replies to candles, on a real DuckDB, against `OHLCVCandle.validate()`."""
+
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitepipe.candle import RULES, OHLCVCandle, verdicts
+from kitepipe.model import IST, Interval, Window
+from tests.candle_chain import Delta, Parsed, Picked, Rows, compare, parse, pick
+from tests.candle_strategies import CANDLE_TEXT, PLAIN_TEXT, body
+
+FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)
+DAYS = st.dates(FIRST, LAST)
+
+
+@pytest.fixture(scope="module")
+def cursor() -> Iterator[duckdb.DuckDBPyConnection]:
+    """One cursor for the module: the chain replaces its own tables."""
+    with duckdb.connect() as connection:
+        yield connection.cursor()
+
+
+def run(
+    cursor: duckdb.DuckDBPyConnection,
+    text: str,
+    interval: Interval = Interval.MINUTE,
+    **more: Any,
+) -> Parsed:
+    pick(cursor, [Picked(1, FIRST, LAST, LAST, text)])
+    return parse(cursor, interval, **more)
+
+
+def expected(
+    texts: list[str], interval: Interval, settled: date | None, segments: list[tuple[date, date]]
+) -> tuple[dict[tuple[int, int], str], Rows, tuple[int, ...]]:
+    """Say by `validate()` what the chain has to give: rules, candles by time, counts."""
+    candles = [OHLCVCandle.from_kite_response(json.loads(text)) for text in texts]
+    rules, good, held, superseded = {}, {}, 0, 0
+    judged = verdicts(candles, interval, Window(FIRST, LAST))
+    for position, (candle, rule) in enumerate(zip(candles, judged, strict=True)):
+        day = ist_date(candle)
+        inside = day is not None and FIRST <= day <= LAST
+        if inside and (settled is None or day > settled):
+            held += 1
+        elif inside and not any(first <= day <= last for first, last in segments):
+            superseded += 1
+        elif rule:
+            rules[1, position] = rule
+        else:
+            row = (candle.at_us(interval), *map(float, list(candle.to_dict().values())[1:5]))
+            oi = None if candle.oi is None else int(candle.oi)
+            good[row[0]] = (*row, int(candle.volume), oi)
+    counts = (1, len(texts), held, superseded, len(rules), len(good))
+    return rules, [good[at_us] for at_us in sorted(good)], counts
+
+
+def ist_date(candle: OHLCVCandle) -> date | None:
+    known = isinstance(candle.date, datetime) and candle.date.tzinfo
+    return candle.date.astimezone(IST).date() if known else None
+
+
+@given(
+    texts=st.lists(CANDLE_TEXT, max_size=8),
+    repeat=st.booleans(),
+    interval=st.sampled_from(Interval),
+    settled=st.one_of(st.just(LAST), st.none(), DAYS),
+    cut=st.one_of(st.none(), DAYS),
+)
+def test_sql_and_validate_agree(
+    cursor: duckdb.DuckDBPyConnection,
+    texts: list[str],
+    repeat: bool,
+    interval: Interval,
+    settled: date | None,
+    cut: date | None,
+) -> None:
+    """Property 25: on any JSON, SQL and `validate()` name the same rule and the same values."""
+    texts = texts + texts[:1] * repeat
+    segments = [(FIRST, LAST)] if cut is None else [(FIRST, cut), (cut + timedelta(3), LAST)]
+    pick(cursor, [Picked(1, FIRST, LAST, settled, body(texts), segments)])
+
+    found = parse(cursor, interval)
+
+    rules, rows, counts = expected(texts, interval, settled, segments)
+    assert rules == found.rules
+    assert rows == found.rows
+    assert [counts] == found.counts
+
+
+@given(texts=st.lists(PLAIN_TEXT, min_size=1, max_size=8), interval=st.sampled_from(Interval))
+def test_plain_path_equals_typed_path(
+    cursor: duckdb.DuckDBPyConnection, texts: list[str], interval: Interval
+) -> None:
+    """Property 25: a body that may be cut at its commas gives what the typed way gives."""
+    plain = run(cursor, body(texts), interval)
+    typed = run(cursor, body(texts), interval, typed_only=True)
+
+    assert plain.rules == typed.rules
+    assert plain.rows == typed.rows
+    assert plain.counts == typed.counts
+
+
+@given(price=st.floats(min_value=5e-324, allow_infinity=False))
+@pytest.mark.parametrize("typed_only", [False, True])
+def test_prices_keep_every_digit(
+    cursor: duckdb.DuckDBPyConnection, price: float, typed_only: bool
+) -> None:
+    """Each JSON number becomes the double that Python's float() gives."""
+    text = f'["2024-01-10T09:15:00+0530",{price!r},{price!r},{price!r},{price!r},1]'
+
+    (row,) = run(cursor, body([text]), typed_only=typed_only).rows
+
+    assert (price,) * 4 == row[1:5]
+
+
+@given(digits=st.from_regex(r"(0|[1-9][0-9]{0,14})\.[0-9]{1,15}", fullmatch=True))
+def test_long_decimals_keep_every_digit(cursor: duckdb.DuckDBPyConnection, digits: str) -> None:
+    """Thirty digits, as many as the plain path takes, are rounded once and rightly."""
+    text = f'["2024-01-10T09:15:00+0530",{digits},{digits},{digits},{digits},1]'
+
+    found = run(cursor, body([text])).rows
+
+    assert [float(digits)] * (float(digits) > 0) == [row[1] for row in found]
+
+
+GOOD = '["2024-01-10T09:15:00+0530",10,12.5,9.5,11,0]'
+
+
+def is_plain(cursor: duckdb.DuckDBPyConnection, text: str) -> bool:
+    run(cursor, text)
+    return bool(cursor.execute("select reply_id from plain_reply").fetchall())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        body([GOOD]),
+        body([GOOD, GOOD.replace("0]", "0,5]")]),
+        body([GOOD.replace("12.5", "123456789012345.123456789012345")]),
+    ],
+)
+def test_kites_form_is_plain(cursor: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Kite's own form takes the fast path; were it lost, loading would take five times as long."""
+    assert is_plain(cursor, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        body([]),
+        body([GOOD]) + "\n",
+        body([GOOD]).replace(":", ": ", 1),
+        body([GOOD + ","]),
+        body([GOOD + GOOD]),
+        body([GOOD.replace("10,", '"10",')]),
+        body([GOOD.replace("10,", "010,")]),
+        body([GOOD.replace("10,", "-10,")]),
+        body([GOOD.replace("10,", "1e1,")]),
+        body([GOOD.replace("10,", "10.,")]),
+        body([GOOD.replace("10,", "null,")]),
+        body([GOOD.replace("0]", "0.0]")]),
+        body([GOOD.replace("0]", "9223372036854775808]")]),
+        body([GOOD.replace("0]", "0,1,2]")]),
+        body([GOOD.replace(",0]", "]")]),
+        body([GOOD.replace("+0530", "+0531")]),
+        body([GOOD.replace("+0530", "")]),
+        body([GOOD.replace("09:15", "24:00")]),
+        body([GOOD.replace("2024", "२०२४")]),
+    ],
+)
+def test_any_other_form_goes_the_typed_way(cursor: duckdb.DuckDBPyConnection, text: str) -> None:
+    """What the fast path would misread never gets there."""
+    assert not is_plain(cursor, text)
+
+
+def test_each_rule_has_its_candle(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Every rule of `validate()` is one that SQL knows, by the same name."""
+    bad = {
+        "malformed": '"x"',
+        "missing_field": "[]",
+        "bad_date": GOOD.replace("01-10", "01-32"),
+        "date_without_offset": GOOD.replace("+0530", ""),
+        "number_as_string": GOOD.replace("10,", '"10",'),
+        "not_a_number": GOOD.replace("10,", "NaN,"),
+        "fractional_volume": GOOD.replace("0]", "0.5]"),
+        "fractional_oi": GOOD.replace("0]", "0,0.5]"),
+        "non_positive_price": GOOD.replace("9.5", "0"),
+        "high_below_low": GOOD.replace("12.5", "9.4"),
+        "open_outside": GOOD.replace("10,", "12.6,"),
+        "close_outside": GOOD.replace("11,", "9.4,"),
+        "negative_volume": GOOD.replace("0]", "-1]"),
+        "volume_overflow": GOOD.replace("0]", "9223372036854775808]"),
+        "negative_oi": GOOD.replace("0]", "0,-1]"),
+        "oi_overflow": GOOD.replace("0]", "0,9223372036854775808]"),
+        "outside_window": GOOD.replace("01-10", "02-01"),
+        "off_grid": GOOD.replace("15:00", "15:01"),
+        "duplicate": GOOD.replace("11,", "12,"),
+    }
+    found = run(cursor, body([*bad.values(), GOOD]))
+
+    assert list(RULES) == list(bad)
+    assert {*enumerate(RULES), (len(RULES), "duplicate")} == {
+        (position, rule) for (_, position), rule in found.rules.items()
+    }
+
+
+def test_quarantine_keeps_the_text(cursor: duckdb.DuckDBPyConnection) -> None:
+    """The text of a bad candle is the one that Kite sent."""
+    bad = GOOD.replace("12.5", "9.40")
+
+    assert [(1, 1, "high_below_low", bad)] == run(cursor, body([GOOD, bad])).quarantine
+
+
+def test_a_body_that_cannot_be_read_is_quarantined(cursor: duckdb.DuckDBPyConnection) -> None:
+    """A damaged reply does not stop the others, and does not vanish."""
+    pick(cursor, [Picked(1, FIRST, LAST, LAST, "<html>"), Picked(2, FIRST, LAST, LAST, '{"a":1}')])
+
+    found = parse(cursor, Interval.MINUTE)
+
+    assert [
+        (1, 0, "malformed", '"<html>"'),
+        (2, 0, "malformed", '"{\\"a\\":1}"'),
+    ] == found.quarantine
+
+
+def test_an_empty_reply_is_counted(cursor: duckdb.DuckDBPyConnection) -> None:
+    """A reply without candles is a reply with zeroes."""
+    assert [(1, 0, 0, 0, 0, 0)] == run(cursor, body([])).counts
+
+
+def test_of_repeated_keys_the_first_wins(cursor: duckdb.DuckDBPyConnection) -> None:
+    """An object that names a field twice is read as DuckDB reads it, on purpose."""
+    text = '{"date":"2024-01-10T09:15:00+0530","open":2,"high":3,"low":1,"close":2,"volume":5,"open":9}'
+
+    assert [2.0] == [row[1] for row in run(cursor, body([text])).rows]
+
+
+def test_each_reply_gives_its_own_dates(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Of overlapping replies each gives the candles of the dates that it decides, no other."""
+    other = GOOD.replace("01-10", "01-11")
+    day = date(2024, 1, 10)
+    pick(
+        cursor,
+        [
+            Picked(1, FIRST, LAST, LAST, body([GOOD, other]), [(FIRST, day)]),
+            Picked(2, FIRST, LAST, LAST, body([GOOD, other]), [(day + timedelta(1), LAST)]),
+        ],
+    )
+    found = parse(cursor, Interval.MINUTE)
+
+    assert [1, 2] == found.candles["reply_id"].tolist()
+    assert [(1, 2, 0, 1, 0, 1), (2, 2, 0, 1, 0, 1)] == found.counts
+
+
+def test_day_candles_stand_at_midnight_in_india(cursor: duckdb.DuckDBPyConnection) -> None:
+    """A day candle is its IST date, whether Kite stamps it 00:00 or 09:15."""
+    old = '["2024-01-10T09:15:00+0530",10,12.5,9.5,11,0]'
+    now = '["2024-01-11T00:00:00+0530",10,12.5,9.5,11,0]'
+    midnights = [datetime(2024, 1, day, tzinfo=IST).timestamp() * 10**6 for day in (10, 11)]
+
+    assert midnights == [row[0] for row in run(cursor, body([old, now]), Interval.DAY).rows]
+
+
+def delta_of(cursor: duckdb.DuckDBPyConnection, stored: Rows) -> Delta:
+    columns = list(zip(*stored, strict=True)) or [()] * 7
+    names = ("at_us", "open", "high", "low", "close", "volume", "oi")
+    existing: dict[str, Any] = {
+        name: np.array(column, dtype=float)
+        for name, column in zip(names[1:5], columns[1:5], strict=True)
+    }
+    for name, column in zip(("at_us", "volume"), (columns[0], columns[5]), strict=True):
+        existing[name] = np.array(column, dtype=np.int64)
+    missing = [value is None for value in columns[6]]
+    filled = np.array([value or 0 for value in columns[6]], dtype=np.int64)
+    existing["oi"] = np.ma.masked_array(filled, mask=missing)
+    return compare(cursor, {name: existing[name] for name in names})
+
+
+def rows_of(columns: dict[str, Any]) -> Rows:
+    return list(zip(*(column.tolist() for column in columns.values()), strict=True))
+
+
+VALUES = st.tuples(st.just(10.0), st.just(12.5), st.just(9.5), st.sampled_from([10.0, 10.1]))
+ROWS = st.dictionaries(
+    st.datetimes(datetime(2023, 12, 30), datetime(2024, 2, 2)).map(
+        lambda moment: moment.replace(hour=9, minute=15, second=0, microsecond=0)
+    ),
+    st.tuples(VALUES, st.integers(0, 1), st.one_of(st.none(), st.integers(0, 1))),
+    max_size=8,
+)
+
+
+@given(staged=ROWS, stored=ROWS, last=DAYS)
+def test_delta_makes_the_table_equal(
+    cursor: duckdb.DuckDBPyConnection, staged: dict[Any, Any], stored: dict[Any, Any], last: date
+) -> None:
+    """The delta turns the table into what the reply says, and touches no date beyond it."""
+
+    def us(moment: datetime) -> int:
+        return int(moment.replace(tzinfo=IST).timestamp()) * 10**6
+
+    texts = [
+        json.dumps([f"{moment:%Y-%m-%dT%H:%M:%S}+0530", *prices, volume, oi])
+        for moment, (prices, volume, oi) in staged.items()
+    ]
+    table = {us(moment): (*prices, volume, oi) for moment, (prices, volume, oi) in stored.items()}
+    good = {us(m): (*p, v, o) for m, (p, v, o) in staged.items() if FIRST <= m.date() <= last}
+    pick(cursor, [Picked(7, FIRST, LAST, LAST, body(texts), [(FIRST, last)])])
+    parse(cursor, Interval.MINUTE)
+
+    delta = delta_of(cursor, [(at_us, *values) for at_us, values in table.items()])
+
+    first_us, end_us = (
+        us(datetime(2024, 1, 1)),
+        us(datetime.combine(last, datetime.min.time())) + 86400 * 10**6,
+    )
+    inside = {at_us: values for at_us, values in table.items() if first_us <= at_us < end_us}
+    new = sorted(good.keys() - inside.keys())
+    changed = sorted(at for at in good.keys() & inside.keys() if good[at] != inside[at])
+    assert [(7, at, *good[at]) for at in new] == rows_of(delta.new)
+    assert [(7, at, *good[at]) for at in changed] == rows_of(delta.changed)
+    assert sorted(inside.keys() - good.keys()) == delta.gone["at_us"].tolist()
+    equal = len(good) - len(new) - len(changed)
+    assert [(7, len(new), len(changed), len(inside.keys() - good.keys()), equal)] == delta.counts
+
+
+@pytest.mark.parametrize(
+    "name", ["historical_minute", "historical_oi", "NIFTY26OCTFUT_5minute_oi_2026-10-05"]
+)
+def test_published_replies_are_all_good(
+    cursor: duckdb.DuckDBPyConnection, name: str, real_data: Path
+) -> None:
+    """Every candle of the replies that Zerodha publishes is a good one, pretty-printed or not."""
+    text = (real_data / "wire" / f"{name}.json").read_text(encoding="utf-8")
+    candles = json.loads(text)["data"]["candles"]
+    days = [date.fromisoformat(candle[0][:10]) for candle in candles]
+    for form in (text, json.dumps(json.loads(text), separators=(",", ":"))):
+        pick(cursor, [Picked(1, min(days), max(days), max(days), form)])
+        found = parse(cursor, Interval.MINUTE)
+        assert [(1, len(candles), 0, 0, 0, len(candles))] == found.counts
+        assert [float(candle[1]) for candle in candles] == [row[1] for row in found.rows]
