@@ -52,6 +52,20 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"NOT TESTED: {what}: {why}", yellow=True, bold=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the Kite session or the warehouse of whoever runs it, nor writes there."""
+    ours = ("KITEPIPE_TEST_", "KITEPIPE_REQUIRE_")
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("KITEPIPE_") and not name.startswith(ours):
+                patch.delenv(name)
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("XDG_DATA_HOME", str(home / "data"))
+        yield
+
+
 @contextmanager
 def _serving(
     config: pytest.Config, what: str, source: AbstractContextManager[Server], *, required: bool

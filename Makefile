@@ -1,0 +1,65 @@
+# Everything here runs in .venv, which `setup` makes and renews when pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/kitepipe.stamp
+SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt lint test bench bench-full binary demo fetch load check clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  more options for a command: make fetch ARGS="--dry-run", make test ARGS="-k load -x"'
+
+setup: $(STAMP) ## make .venv with kitepipe, the embedded PostgreSQL and the tools
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'kitepipe needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'this Python has no venv: install it first (Debian: apt-get install python3-venv)' >&2; \
+	  exit 1; }
+	@echo 'setup: .venv (a minute or so the first time)'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $@
+
+fmt: $(STAMP) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format .
+
+lint: $(STAMP) ## ruff and mypy, changing nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy kitepipe tests
+
+test: $(STAMP) ## run the tests; SLOW=1 also those of the executable
+	$(BIN)/python -m pytest $(if $(SLOW),,-m 'not slow') $(ARGS)
+
+bench: $(STAMP) ## measure in two minutes
+	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-full: $(STAMP) ## measure at full size: many minutes, several GB
+	$(BIN)/python -m tests.bench --full $(ARGS)
+
+binary: dist/kitepipe ## build dist/kitepipe, one file that needs no Python
+
+dist/kitepipe: $(STAMP) build/spec.spec pyproject.toml $(SOURCES)
+	$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build/work build/spec.spec
+	@ls -lh $@
+
+demo: $(STAMP) ## the whole way with a sandbox and an embedded PostgreSQL
+	@$(BIN)/kitepipe demo $(ARGS)
+
+fetch: $(STAMP) ## stage 1 in this folder: Kite to the staging file
+	@$(BIN)/kitepipe fetch $(ARGS)
+
+load: $(STAMP) ## stage 2 in this folder: the staging file to the warehouse
+	@$(BIN)/kitepipe load $(ARGS)
+
+check: lint ## what CI runs: lint and all tests
+	@$(MAKE) --no-print-directory test SLOW=1
+
+clean: ## remove what was built and cached here; .venv and staging files stay
+	rm -rf dist build/work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find kitepipe tests -name __pycache__ -type d -prune -exec rm -rf {} +

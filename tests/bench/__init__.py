@@ -1,0 +1,1 @@
+"""Measurements of kitepipe on this machine: ranks between ways, not absolute figures."""
