@@ -1,0 +1,37 @@
+-- Types the rows of dump_text into the temp table dump_row; rule says why one is no instrument.
+-- Kite's tokens are exchange_token * 256 + the exchange's number: a row in which the two
+-- contradict each other was edited by hand. One row a row of the dump.
+create or replace temp table dump_row as
+select
+    *,
+    case
+        when instrument_token is null then 'bad_token'
+        when tradingsymbol = '' then 'missing_symbol'
+        when exchange = '' then 'missing_exchange'
+        when bad_expiry then 'bad_expiry'
+        when exchange_token is distinct from instrument_token // 256 then 'token_mismatch'
+        when row_number() over (partition by exchange, instrument_token order by line) > 1
+            then 'duplicate_token'
+    end as rule
+from (
+    select
+        row_number() over () as line,
+        try_cast(instrument_token as bigint) as instrument_token,
+        try_cast(exchange_token as bigint) as exchange_token,
+        coalesce(exchange, '') as exchange,
+        coalesce(tradingsymbol, '') as tradingsymbol,
+        coalesce(name, '') as name,
+        coalesce(instrument_type, '') as instrument_type,
+        coalesce(segment, '') as segment,
+        try_cast(expiry as date) as expiry,
+        coalesce(expiry, '') <> '' and try_cast(expiry as date) is null as bad_expiry,
+        coalesce(try_cast(strike as double), 0) as strike,
+        coalesce(try_cast(tick_size as double), 0) as tick_size,
+        coalesce(try_cast(lot_size as bigint), 0) as lot_size,
+        concat_ws(
+            ',', dump_text.instrument_token, dump_text.exchange_token, dump_text.tradingsymbol,
+            dump_text.name, last_price, dump_text.expiry, dump_text.strike, dump_text.tick_size,
+            dump_text.lot_size, dump_text.instrument_type, dump_text.segment, dump_text.exchange
+        ) as raw
+    from dump_text
+)

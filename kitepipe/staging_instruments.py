@@ -1,0 +1,133 @@
+"""Kite's instruments dumps in staging: as changes from one to the next, under keys that last.
+
+A key outlives tokens and symbols; the rule that gives it stands in staging_match_instruments.sql.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from kitepipe.errors import StagingError
+from kitepipe.filters import InstrumentFilter
+from kitepipe.model import IST, Instrument, Interval, Series
+from kitepipe.sql import load
+from kitepipe.staging import Staging, as_utc, naive, transaction, translated
+from kitepipe.summary import SnapshotReport
+
+# Kite makes the dump once a day about 08:30 IST.
+_DUMP_TIME = timedelta(hours=8, minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One dump that was taken; `exchange` is "" for the dump of all exchanges."""
+
+    snapshot_id: int
+    taken_at: datetime
+    exchange: str
+
+
+def dump_date(at: datetime) -> date:
+    """Return the IST date of the dump that Kite serves at the instant `at`."""
+    return (at.astimezone(IST) - _DUMP_TIME).date()
+
+
+def newest_snapshots(cursor: duckdb.DuckDBPyConnection) -> dict[str, Snapshot]:
+    """Return the newest snapshot of each scope, by exchange ("" is all exchanges)."""
+    rows = cursor.execute(load("staging_select_snapshots")).fetchall()
+    return {row[2]: Snapshot(row[0], as_utc(row[1]), row[2]) for row in rows}  # type: ignore[arg-type]
+
+
+def stale_exchanges(
+    cursor: duckdb.DuckDBPyConnection, exchanges: Iterable[str], now: datetime
+) -> list[str]:
+    """Return which of `exchanges` ("" is all) have no dump since 08:30 IST."""
+    taken = newest_snapshots(cursor)
+    fresh = {e for e, snapshot in taken.items() if dump_date(snapshot.taken_at) >= dump_date(now)}
+    return [] if "" in fresh else [e for e in exchanges if e not in fresh]
+
+
+def take_snapshot(
+    staging: Staging, dump: bytes, exchange: str, taken_at: datetime
+) -> SnapshotReport:
+    """Compare a dump (CSV bytes) with what is known, keep the changes, and count them.
+
+    Rows that cannot be an instrument are kept in `instrument_quarantine`; StagingError where the
+    dump is no CSV of Kite's columns.
+    """
+    with staging.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "instruments.csv"
+        file.write_bytes(dump)
+        with translated(staging.path), transaction(cursor):
+            try:
+                cursor.execute(load("staging_read_dump"), {"path": str(file)})
+            except duckdb.InvalidInputException as error:
+                raise StagingError(f"instruments dump: {str(error).splitlines()[0]}") from error
+            row = cursor.execute(
+                load("staging_insert_snapshot"),
+                {
+                    "taken_at": naive(taken_at),
+                    "exchange": exchange,
+                    "sha256": hashlib.sha256(dump).hexdigest(),
+                },
+            ).fetchone()
+            assert row is not None
+            return _keep_changes(cursor, row[0], exchange)
+
+
+def _keep_changes(
+    cursor: duckdb.DuckDBPyConnection, snapshot_id: int, exchange: str
+) -> SnapshotReport:
+    cursor.execute(load("staging_judge_dump"))
+    cursor.execute(load("staging_quarantine_instruments"), {"snapshot_id": snapshot_id})
+    cursor.execute(load("staging_match_instruments"))
+    cursor.execute(load("staging_insert_instruments"), {"snapshot_id": snapshot_id})
+    cursor.execute(
+        load("staging_insert_gone"), {"snapshot_id": snapshot_id, "exchange": exchange}
+    )
+    counts = cursor.execute(
+        load("staging_count_changes"), {"snapshot_id": snapshot_id}
+    ).fetchone()
+    assert counts is not None
+    rows, listed, changed, gone, bad = counts
+    warnings = [f"{bad} rows of the dump are no instruments (instrument_quarantine)"] if bad else []
+    return SnapshotReport(True, rows, listed, changed, gone, warnings=warnings)
+
+
+def select_series(
+    cursor: duckdb.DuckDBPyConnection,
+    wanted: InstrumentFilter,
+    intervals: Iterable[Interval],
+    *,
+    oi: bool = False,
+    continuous: bool = False,
+) -> list[Series]:
+    """Return the series of the listed instruments that `wanted` names, one per interval.
+
+    What expires comes first, the soonest before the rest; then by exchange and tradingsymbol.
+    """
+    predicate, parameters = wanted.duckdb()
+    query = load("staging_select_instruments").format(predicate=predicate)
+    rows = cursor.execute(query, parameters).fetchall()
+    return [
+        Series(row[0], Instrument(*row[2:]), interval, row[1], oi, continuous)
+        for row in rows
+        for interval in intervals
+    ]
+
+
+def unknown_symbols(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -> list[str]:
+    """Return which tradingsymbols (`INFY`, `NSE:INFY`; patterns are passed over) nobody lists."""
+    plain = [s for s in symbols if not set(s) & set("*?")]
+    rows = cursor.execute(load("staging_select_unknown_symbols"), {"symbols": plain}).fetchall()
+    return [row[0] for row in rows]
+
+
+def instrument_names(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+    """Return every instrument's names by period, as the warehouse wants them."""
+    return cursor.execute(load("staging_select_names")).fetchall()

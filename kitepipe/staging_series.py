@@ -1,0 +1,181 @@
+"""What staging knows of series: their coverage, their price base, the replies that decide."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from kitepipe.model import Interval, Reply, Series, Window
+from kitepipe.plan import Known
+from kitepipe.sql import load
+from kitepipe.staging import as_utc, naive
+from kitepipe.staging_replies import Rebase, select_bodies
+
+FIRST_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+SeriesKey = tuple[int, str, bool]  # instrument_key, interval, continuous
+
+
+def key_of(series: Series) -> SeriesKey:
+    """Return how staging tells series apart."""
+    return series.instrument_key, series.interval.value, series.continuous
+
+
+@dataclass(frozen=True, slots=True)
+class StagedKnowledge:
+    """What `select_known` tells of a series: for the plan, and its present epoch."""
+
+    known: Known
+    epoch: datetime = FIRST_EPOCH
+    fetched_at: datetime | None = None
+
+
+def select_known(
+    cursor: duckdb.DuckDBPyConnection, *, oi: bool
+) -> dict[SeriesKey, StagedKnowledge]:
+    """Return what is known of every staged series; with `oi`, by replies that were asked so."""
+    from kitepipe.sessions import period_of
+
+    known = {}
+    for row in cursor.execute(load("staging_select_known"), {"oi": oi}).fetchall():
+        key, interval, continuous, epoch, fetched_at, session, firsts, lasts = row
+        fetched = fetched_at.replace(tzinfo=UTC)
+        covered = tuple(Window(first, last) for first, last in zip(firsts, lasts, strict=True))
+        known[key, interval, continuous] = StagedKnowledge(
+            Known(covered, session, period_of(fetched)), epoch.replace(tzinfo=UTC), fetched
+        )
+    return known
+
+
+def find_rebase(
+    cursor: duckdb.DuckDBPyConnection, series: Series, epoch: datetime, session: date, reply: Reply
+) -> Rebase | None:
+    """Compare a new reply with what staging holds of `session`; tell whether history was re-based.
+
+    It was where all prices differ by one constant factor, rounding aside. Any other difference is
+    a correction, and None: the newer reply decides.
+    """
+    old = _reference(cursor, series, epoch, session)
+    if old is None:
+        return None
+    row = cursor.execute(
+        load("staging_compare_bases"),
+        {
+            "old": old,
+            "new": reply.body,
+            "session": session,
+            "is_day": series.interval is Interval.DAY,
+        },
+    ).fetchone()
+    assert row is not None
+    compared, lower, upper, differing, ratio = row
+    if not compared or not differing or lower > upper or lower <= 1 <= upper:
+        return None
+    return Rebase(ratio, session)
+
+
+def _reference(
+    cursor: duckdb.DuckDBPyConnection, series: Series, epoch: datetime, session: date
+) -> str | None:
+    row = cursor.execute(
+        load("staging_select_reference"),
+        {
+            "instrument_key": series.instrument_key,
+            "interval": series.interval.value,
+            "continuous": series.continuous,
+            "session": session,
+            "epoch": naive(epoch),
+        },
+    ).fetchone()
+    if row is None or row[0] is None:
+        return row[1] if row else None
+    select_bodies(cursor, [row[0]])
+    found = cursor.execute("select body from staged_body").fetchone()
+    assert found is not None, f"reply {row[0]} has no body"
+    return str(found[0])
+
+
+@dataclass(frozen=True, slots=True)
+class StagedReply:
+    """One staged reply of a series, without its body; dates are IST, instants UTC."""
+
+    reply_id: int
+    sha256: str
+    fetched_at: datetime
+    window: Window
+    last_settled: date
+    settled_through: date
+    rows: int
+    bytes: int
+    first_candle: date | None
+    last_candle: date | None
+
+    @property
+    def settled(self) -> Window | None:
+        """The dates that this reply settles, None where it settles none."""
+        first = self.window.first
+        return Window(first, self.last_settled) if first <= self.last_settled else None
+
+
+@dataclass(frozen=True, slots=True)
+class StagedSeries:
+    """A series that has something to load."""
+
+    key: SeriesKey
+    exchange: str
+    tradingsymbol: str
+    replies: int
+    bytes: int
+    first_candle: date | None
+    last_candle: date | None
+
+    def __str__(self) -> str:
+        suffix = " continuous" if self.key[2] else ""
+        return f"{self.exchange}:{self.tradingsymbol} {self.key[1]}{suffix}"
+
+
+def select_staged_series(
+    cursor: duckdb.DuckDBPyConnection, loaded: dict[str, object], as_of: datetime | None
+) -> list[StagedSeries]:
+    """Return the series with replies outside `loaded` ({"reply_id": int64 array})."""
+    cursor.register("loaded_reply", loaded)
+    try:
+        rows = cursor.execute(
+            load("staging_select_staged_series"), {"as_of": naive(as_of)}
+        ).fetchall()
+    finally:
+        cursor.unregister("loaded_reply")
+    return [StagedSeries((row[0], row[1], row[2]), *row[3:]) for row in rows]
+
+
+def select_claims(
+    cursor: duckdb.DuckDBPyConnection, keys: list[SeriesKey], as_of: datetime | None
+) -> dict[SeriesKey, list[StagedReply]]:
+    """Return every staged reply of these series, oldest id first."""
+    cursor.execute(
+        "create or replace temp table wanted_series "
+        "(instrument_key bigint, interval varchar, continuous boolean)"
+    )
+    cursor.executemany("insert into wanted_series values (?, ?, ?)", keys)
+    claims: dict[SeriesKey, list[StagedReply]] = {key: [] for key in keys}
+    rows = cursor.execute(load("staging_select_claims"), {"as_of": naive(as_of)}).fetchall()
+    for key, interval, continuous, reply_id, sha256, fetched_at, first, last, *rest in rows:
+        claims[key, interval, continuous].append(
+            StagedReply(
+                reply_id, sha256, fetched_at.replace(tzinfo=UTC), Window(first, last), *rest
+            )
+        )
+    return claims
+
+
+def select_epochs(
+    cursor: duckdb.DuckDBPyConnection, as_of: datetime | None
+) -> dict[SeriesKey, list[tuple[datetime, float]]]:
+    """Return when each re-based series was re-based, and by what ratio, oldest first."""
+    epochs: dict[SeriesKey, list[tuple[datetime, float]]] = {}
+    rows = cursor.execute(load("staging_select_epochs"), {"as_of": naive(as_of)}).fetchall()
+    for key, interval, continuous, epoch, ratio, _ in rows:
+        instant = as_utc(epoch)
+        assert instant is not None
+        epochs.setdefault((key, interval, continuous), []).append((instant, ratio))
+    return epochs
