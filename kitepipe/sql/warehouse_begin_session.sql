@@ -1,0 +1,14 @@
+-- Sets the session: instants are read in UTC, and a re-based history may rewrite columnstore.
+-- (Its limit is 100,000 tuples in one transaction; 0 is none. Without TimescaleDB: no setting.)
+-- Reads and writes no table. One row.
+select
+    set_config('timezone', 'UTC', false),
+    case
+        when
+            current_setting('timescaledb.max_tuples_decompressed_per_dml_transaction', true)
+            is not null
+            then
+                set_config(
+                    'timescaledb.max_tuples_decompressed_per_dml_transaction', '0', false
+                )
+    end

@@ -1,0 +1,3 @@
+-- Where the instants of candles to delete wait; empty again after each transaction.
+-- Writes temp table kite_gone. One row is one instant of the series in hand.
+create temp table if not exists kite_gone (date timestamptz not null) on commit delete rows

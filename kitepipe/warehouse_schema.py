@@ -1,0 +1,160 @@
+"""The schema and the server under it: apply, check, tell the edition, make hypertable chunks.
+
+`schema/timescale.sql` is the one text of the schema; psql can apply it alone.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from psycopg2 import extensions
+
+from kitepipe import sql
+from kitepipe.errors import SchemaMissing, UsageError, WarehouseError
+from kitepipe.model import IST
+from kitepipe.warehouse_errors import ADVICE_SCHEMA
+
+Edition = Literal["timescale", "apache", "plain"]
+
+SCHEMA_VERSION = 1
+_OLDEST_POSTGRESQL = 140000  # coverage is read as multiranges, which are of version 14
+_SCHEMA_LOCK = 0x6B70_5C4E
+_TABLES = (
+    "kite_setup",
+    "kite_instruments",
+    "kite_instrument_names",
+    "kite_ohlcv_historic",
+    "kite_series",
+    "kite_load_ledger",
+    "kite_quarantine",
+    "kite_ohlcv",
+)
+_DAY = timedelta(days=1)
+
+
+def schema_text() -> str:
+    """Return schema/timescale.sql: among the SQL where installed, beside the package in source."""
+    beside = Path(__file__).resolve().parent.parent / "schema" / "timescale.sql"
+    return beside.read_text(encoding="utf-8") if beside.exists() else sql.load("timescale")
+
+
+def apply(connection: extensions.connection, columnstore: bool) -> tuple[Edition, str, bool]:
+    """Apply the schema; return (edition, server, whether the tables were made now)."""
+    with connection, connection.cursor() as cursor:
+        _refuse_old_server(cursor)
+        cursor.execute("select pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+        missing = _missing(cursor)
+        if "kite_setup" not in missing:
+            _check_version(cursor)
+        cursor.execute(schema_text())
+    found, server = edition(connection)
+    if columnstore:
+        _add_columnstore(connection, found, server)
+    return found, server, bool(missing)
+
+
+def check(connection: extensions.connection) -> None:
+    """Raise SchemaMissing, naming what is missing, where the tables are not this version's."""
+    with connection.cursor() as cursor:
+        if missing := _missing(cursor):
+            raise SchemaMissing(f"warehouse: {', '.join(missing)} missing; {ADVICE_SCHEMA}")
+        _check_version(cursor)
+
+
+def edition(connection: extensions.connection) -> tuple[Edition, str]:
+    """Return the edition and the server in words; an ordinary table is the plain edition."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_select_edition"))
+        postgresql, _number, timescaledb, license_name, available, has_table = _one(cursor)
+        server = f"PostgreSQL {postgresql}"
+        if not timescaledb:
+            return "plain", server + (", TimescaleDB not created" if available else "")
+        server = f"{server}, TimescaleDB {timescaledb} ({license_name})"
+        if has_table and _hypertable(cursor) is None:
+            return "plain", f"{server}, candles in an ordinary table"
+    return "timescale" if license_name == "timescale" else "apache", server
+
+
+def make_chunks(connection: extensions.connection, first: date, last: date) -> int:
+    """Make missing hypertable chunks over whole IST dates, each in a transaction of its own."""
+    if edition(connection)[0] == "plain":
+        return 0
+    moment, last, made = _midnight(first), _midnight(last + _DAY) - timedelta(microseconds=1), 0
+    ranges = _chunk_ranges(connection, moment, last)
+    while moment <= last:
+        end = next((stop for start, stop in ranges if start <= moment < stop), None)
+        if end is None:
+            _make_chunk(connection, moment)
+            made += 1
+            ranges = _chunk_ranges(connection, moment, last)
+        else:
+            moment = end
+    return made
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), IST).astimezone(UTC)
+
+
+def _chunk_ranges(
+    connection: extensions.connection, first: datetime, last: datetime
+) -> list[tuple[datetime, datetime]]:
+    with connection.cursor() as cursor:
+        table = _hypertable(cursor)
+        assert table is not None  # the edition says so
+        parameters = {"schema": table[0], "table": table[1], "first": first, "last": last}
+        cursor.execute(sql.load("warehouse_select_chunk_ranges"), parameters)
+        return [(row[0], row[1]) for row in cursor.fetchall()]
+
+
+def _make_chunk(connection: extensions.connection, moment: datetime) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_insert_placeholder"), {"instant": moment})
+        cursor.execute(sql.load("warehouse_delete_placeholder"), {"instant": moment})
+
+
+def _add_columnstore(connection: extensions.connection, found: Edition, server: str) -> None:
+    if found != "timescale":
+        raise UsageError(
+            f"columnstore: {server} has none; it takes a hypertable under TimescaleDB's own "
+            "licence (the schema without it is applied)"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_enable_columnstore"))
+        cursor.execute(sql.load("warehouse_add_columnstore_policy"))
+
+
+def _refuse_old_server(cursor: extensions.cursor) -> None:
+    cursor.execute(sql.load("warehouse_select_edition"))
+    postgresql, number, *_rest = _one(cursor)
+    if number < _OLDEST_POSTGRESQL:
+        raise WarehouseError(f"warehouse: PostgreSQL {postgresql}: 14 or newer is needed")
+
+
+def _missing(cursor: extensions.cursor) -> list[str]:
+    cursor.execute(sql.load("warehouse_select_missing"), {"names": list(_TABLES)})
+    return [row[0] for row in cursor.fetchall()]
+
+
+def _check_version(cursor: extensions.cursor) -> None:
+    cursor.execute(sql.load("warehouse_select_setup"))
+    version = (cursor.fetchone() or (0,))[0]
+    if version > SCHEMA_VERSION:
+        raise SchemaMissing(
+            f"warehouse: its schema is version {version}, newer than this kitepipe's "
+            f"{SCHEMA_VERSION}; install a newer kitepipe"
+        )
+    if version < SCHEMA_VERSION:
+        raise SchemaMissing(f"warehouse: its schema is version {version}; {ADVICE_SCHEMA}")
+
+
+def _hypertable(cursor: extensions.cursor) -> tuple[str, str] | None:
+    cursor.execute(sql.load("warehouse_select_hypertable"))
+    row = cursor.fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def _one(cursor: extensions.cursor) -> tuple[Any, ...]:
+    row = cursor.fetchone()
+    assert row is not None  # these statements always give a row
+    return row
