@@ -91,13 +91,17 @@ class SeriesRefused(WarehouseError):
 
 
 class RequestFailed(KitepipeError):
-    """One request came to nothing, for good; `code` is the HTTP status or None."""
+    """One request came to nothing, for good; `code` is the HTTP status or None.
+
+    `attempts` counts the HTTP requests that were spent on it.
+    """
 
     exit_code = 11
 
-    def __init__(self, message: str, code: int | None = None) -> None:
+    def __init__(self, message: str, code: int | None = None, attempts: int = 1) -> None:
         super().__init__(message)
         self.code = code
+        self.attempts = attempts
 
 
 class TransientError(RequestFailed):

@@ -9,7 +9,7 @@ import logging
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -18,12 +18,10 @@ import tenacity
 from kitepipe.candle import OHLCVCandle
 from kitepipe.errors import (
     AuthenticationError,
-    InstrumentRefused,
     KitepipeError,
     KiteUnreachable,
     RequestFailed,
     TransientError,
-    WindowTooWide,
 )
 from kitepipe.kite_answers import Answer, judge, read_answer
 from kitepipe.model import Contents, Instrument, Interval, Reply, Series, Window, utc_now
@@ -121,7 +119,8 @@ class KiteClientWrapper:
                 raise TransientError(f"not a complete success reply: {error}") from error
             return Reply(body, utc_now(), answer.date, contents)
 
-        return self._persist(attempt, f"{series} {window}")
+        reply, attempts = self._persist(attempt, f"{series} {window}")
+        return replace(reply, attempts=attempts)
 
     def fetch_instruments(self, exchange: str = "") -> tuple[bytes, datetime | None]:
         """Return the instruments dump as CSV bytes, of all exchanges or one, and its HTTP date."""
@@ -133,7 +132,18 @@ class KiteClientWrapper:
                 raise TransientError("not an instruments dump: its header is missing")
             return answer.body, answer.date
 
-        return self._persist(attempt, f"instruments {exchange or 'of all exchanges'}")
+        return self._persist(attempt, f"instruments {exchange or 'of all exchanges'}")[0]
+
+    def check_session(self) -> datetime:
+        """Ask Kite whether the session is good, and return its clock (ours where it shows none).
+
+        Raises AuthenticationError, or KiteUnreachable after every attempt.
+        """
+        try:
+            answer, _ = self._persist(lambda: self._get("/user/profile", {}), "session")
+        except RequestFailed as error:
+            raise KiteUnreachable(str(error)) from error
+        return answer.date or utc_now()
 
     def fetch_historical_data(
         self,
@@ -188,14 +198,16 @@ class KiteClientWrapper:
             raise
         return answer
 
-    def _persist(self, attempt: Callable[[], T], what: str) -> T:
-        """Try until it works or is not worth another try; the error then says what it was."""
+    def _persist(self, attempt: Callable[[], T], what: str) -> tuple[T, int]:
+        """Try until it works or is not worth another try; say what it was, and how often."""
+        retrying = self._retrying.copy()
         try:
-            return self._retrying(attempt)
-        except (AuthenticationError, InstrumentRefused, WindowTooWide):
-            raise
+            result = retrying(attempt)
         except RequestFailed as error:
-            raise RequestFailed(f"{what}: {error}", error.code) from error
+            error.attempts = int(retrying.statistics.get("attempt_number", 1))
+            error.args = (f"{what}: {error}",)
+            raise
+        return result, int(retrying.statistics.get("attempt_number", 1))
 
 
 def login_url(api_root: str, api_key: str) -> str:

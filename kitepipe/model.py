@@ -83,6 +83,9 @@ class Window:
         if self.first > self.last:
             raise ValueError(f"window: {self.first} is after {self.last}")
 
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
     @property
     def days(self) -> int:
         """Number of inclusive dates."""
@@ -137,13 +140,14 @@ class Contents:
 class Reply:
     """A complete success reply as it came: `body` is the text after content decoding.
 
-    `http_date` is the server's clock, `fetched_at` ours; both UTC.
+    `http_date` is the server's clock, `fetched_at` ours; both UTC. `attempts` counts requests.
     """
 
     body: str
     fetched_at: datetime
     http_date: datetime | None
     contents: Contents
+    attempts: int = 1
 
 
 def utc_now() -> datetime:

@@ -86,8 +86,8 @@ def plan_windows(
 
     Holes come before the part after the newest covered date. A gap in which no date can be
     settled yet (all after `settled`) is left out. Where the series was last asked in another
-    08:00 IST `period`, the first window is made to hold a session that is already known, so that
-    a re-based history shows itself.
+    08:00 IST `period`, the first window holds a session that is already known, so that a re-based
+    history shows itself before anything is built on it.
     """
     gaps = [gap for gap in subtract(span, known.covered) if gap.first <= settled]
     if not gaps:
@@ -102,7 +102,8 @@ def plan_windows(
     windows = [chunk_date_range(gap.first, gap.last, interval, max_days) for gap in gaps]
     if newest_first:
         windows = [part[::-1] for part in windows]
-    return probes + [window for part in windows for window in part]
+    planned = probes + [window for part in windows for window in part]
+    return sorted(planned, key=lambda window: session not in window) if session else planned
 
 
 def _share(gaps: list[Window], session: date, cap: int) -> tuple[list[Window], list[Window]]:

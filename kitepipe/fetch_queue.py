@@ -1,0 +1,141 @@
+"""What is to be asked of each series, and in which order: the queue before the pool."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from kitepipe.model import IST, Reply, Series, Window
+from kitepipe.plan import Bounds, Known, plan_windows
+from kitepipe.sessions import period_of, settled_through
+from kitepipe.staging_series import FIRST_EPOCH, SeriesKey, StagedKnowledge, key_of
+
+log = logging.getLogger(__name__)
+
+# Contracts that expire within a week: their newest candles are asked first, for after expiry the
+# token is gone.
+_EXPIRES_SOON = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class Job:
+    """One series with the windows still to ask; the only thing in a fetch that changes.
+
+    `life` is all there can be of the series. `session` is the newest settled date with a candle,
+    `period` the 08:00 IST period of the newest reply: the first window that is asked in another
+    one holds `session`, and until it has been compared `must_compare` stands.
+    """
+
+    series: Series
+    windows: deque[Window]
+    life: Window
+    settled: date
+    epoch: datetime = FIRST_EPOCH
+    session: date | None = None
+    period: date | None = None
+    must_compare: bool = False
+
+    def next_window(self, period: date) -> Window:
+        """Take the next window; where a new period has begun since, a known session first."""
+        if self.period not in (None, period) and self.session and not self.must_compare:
+            self.must_compare = True
+            return Window(self.session, self.session)
+        return self.windows.popleft()
+
+    def learn(self, reply: Reply, settled: date, period: date) -> None:
+        """Remember a reply's newest settled session, and when it came."""
+        sessions = [day for day in reply.contents.newest_sessions if day <= settled]
+        self.session = max(filter(None, [self.session, *sessions]), default=None)
+        self.period = period
+        self.must_compare = False
+
+    def begin_epoch(self, epoch: datetime, settled: Window | None, max_days: int | None) -> None:
+        """Plan the whole life again, but for what the reply that began the epoch settled."""
+        self.epoch = epoch
+        known = Known((settled,) if settled else ())
+        self.windows = deque(
+            plan_windows(
+                self.life,
+                known,
+                self.series.interval,
+                settled=self.settled,
+                period=self.period or period_of(epoch),
+                max_days=max_days,
+            )
+        )
+
+
+def plan_jobs(
+    series: Iterable[Series],
+    known: Mapping[SeriesKey, StagedKnowledge],
+    bounds: Bounds,
+    *,
+    bootstrap: date,
+    now: datetime,
+    margin: timedelta,
+) -> list[Job]:
+    """Return a job for each series that has a window to ask, in the order of `series`."""
+    jobs = []
+    for one in series:
+        job = _plan_job(one, known.get(key_of(one), StagedKnowledge(Known())), bounds, bootstrap, now, margin)
+        if job and job.windows:
+            jobs.append(job)
+    return jobs
+
+
+def _plan_job(
+    series: Series,
+    staged: StagedKnowledge,
+    bounds: Bounds,
+    bootstrap: date,
+    now: datetime,
+    margin: timedelta,
+) -> Job | None:
+    instrument, interval = series.instrument, series.interval
+    today = now.astimezone(IST).date()
+    begin, end = max(bootstrap, interval.earliest), min(today, instrument.expiry or today)
+    first, last = max(begin, bounds.first or begin), min(end, bounds.last or end)
+    if first > last:
+        return None
+    settled = settled_through(instrument.exchange, now, margin)
+    known = staged.known
+    asked = Known((), known.last_session, known.period) if bounds.refetch else known
+    soon = instrument.expiry is not None and instrument.expiry - today <= _EXPIRES_SOON
+    windows = plan_windows(
+        Window(first, last),
+        asked,
+        interval,
+        settled=settled,
+        period=period_of(now),
+        newest_first=soon,
+    )
+    return Job(
+        series,
+        deque(windows),
+        Window(begin, end),
+        settled,
+        staged.epoch,
+        known.last_session,
+        known.period,
+        known.last_session is not None and known.period != period_of(now),
+    )
+
+
+def batches(jobs: Sequence[Job], size: int) -> list[Sequence[Job]]:
+    """Return the jobs in order, in batches of `size`; the last may be smaller."""
+    if size < 1:
+        raise ValueError(f"batch size must be at least 1: {size}")
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+
+
+def in_order(all_batches: Sequence[Sequence[Job]]) -> Iterator[Job]:
+    """Yield the jobs of one batch after another, and say where each begins.
+
+    The pool takes the next job as soon as a thread is free: it never drains between batches.
+    """
+    for number, batch in enumerate(all_batches, start=1):
+        log.info(
+            "batch %d of %d: %s to %s", number, len(all_batches), batch[0].series, batch[-1].series
+        )
+        yield from batch
