@@ -1,0 +1,89 @@
+"""Single candles that change, vanish or appear from an instant on: Kite mends its history."""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kitepipe.model import IST, Interval
+from kitepipe.sandbox.clock import ist_seconds
+
+_FIELDS = ("date", "open", "high", "low", "close", "volume", "oi")
+Rows = list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What happens to the candle that opens at `at`: new values, a raw JSON text, or its end.
+
+    `since` is the instant from which it is served so, None for always.
+    """
+
+    at: datetime
+    values: Mapping[str, float | str | None] = field(default_factory=dict)
+    raw: str | None = None
+    gone: bool = False
+    since: datetime | None = None
+
+    @property
+    def stamp(self) -> bytes:
+        """Return the candle's date as Kite writes it."""
+        return self.at.astimezone(IST).strftime("%Y-%m-%dT%H:%M:%S+0530").encode()
+
+
+class Corrections:
+    """All corrections of a sandbox, by history and interval, in the order they were made."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, Interval], list[Correction]] = defaultdict(list)
+
+    def add(self, key: str, interval: Interval, correction: Correction) -> None:
+        """Make one more."""
+        with self._lock:
+            self._made[key, interval].append(correction)
+
+    def due(
+        self, key: str, interval: Interval, window_s: tuple[int, int], now: datetime
+    ) -> Sequence[Correction]:
+        """Return those that concern a window (IST seconds) at `now`."""
+        with self._lock:
+            made = list(self._made.get((key, interval), ()))
+        first, last = window_s
+        return [
+            one
+            for one in made
+            if (one.since is None or one.since <= now)
+            and first <= ist_seconds(one.at) <= last
+            and one.at <= now
+        ]
+
+
+def corrected(rows: bytes, corrections: Sequence[Correction], oi: bool) -> bytes:
+    """Return `[..],[..]` with the corrections made, candle by candle."""
+    texts = [b"[" + text + b"]" for text in rows[1:-1].split(b"],[")] if rows else []
+    for one in corrections:
+        texts = _apply(texts, one, oi)
+    return b",".join(texts)
+
+
+def _apply(rows: Rows, one: Correction, oi: bool) -> Rows:
+    where = next((i for i, row in enumerate(rows) if row[2:26] == one.stamp), None)
+    if one.gone:
+        return rows if where is None else rows[:where] + rows[where + 1 :]
+    if where is not None:
+        return [*rows[:where], _text(rows[where], one, oi), *rows[where + 1 :]]
+    later = next((i for i, row in enumerate(rows) if row[2:26] > one.stamp), len(rows))
+    return [*rows[:later], _text(None, one, oi), *rows[later:]]
+
+
+def _text(row: bytes | None, one: Correction, oi: bool) -> bytes:
+    if one.raw is not None:
+        return one.raw.encode()
+    price = one.values.get("close", 100)
+    old = json.loads(row) if row else [one.stamp.decode(), price, price, price, price, 0, 0]
+    values = dict(zip(_FIELDS, old, strict=False)) | dict(one.values)
+    kept = _FIELDS if oi else _FIELDS[:-1]
+    return json.dumps([values[name] for name in kept], separators=(",", ":")).encode()
