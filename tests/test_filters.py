@@ -1,0 +1,147 @@
+"""The filter: one predicate that DuckDB, PostgreSQL and a model in Python read the same way."""
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+import duckdb
+import psycopg2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg2.extras import execute_values
+
+from kitepipe.filters import InstrumentFilter
+
+Row = tuple[str, str, str, str]  # exchange, tradingsymbol, instrument_type, segment
+Ask = Callable[[list[Row], InstrumentFilter], list[Row]]
+
+TYPES = st.sampled_from(["EQ", "FUT", "CE", "PE", "eq", ""])
+EXCHANGES = st.sampled_from(["NSE", "BSE", "NFO", "MCX", "nse"])
+SEGMENTS = st.sampled_from(["NSE", "INDICES", "NFO-FUT", "NFO-OPT"])
+SYMBOLS = st.one_of(
+    st.sampled_from(
+        ["INFY", "M&M", "BAJAJ-AUTO", "NIFTY PSU BANK", "NIFTY 50", "A.B", "A+B", "AXB"]
+    ),
+    st.text("ABN&-. +|()[]{}^$%\\'\"éß_19", min_size=1, max_size=6),
+)
+ROWS = st.lists(st.tuples(EXCHANGES, SYMBOLS, TYPES, SEGMENTS), unique=True, max_size=12)
+
+_TABLE = (
+    "create temp table instrument (exchange varchar, tradingsymbol varchar, "
+    "instrument_type varchar, segment varchar)"
+)
+_SELECT = "select exchange, tradingsymbol, instrument_type, segment from instrument where "
+
+
+def patterns_of(symbols: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Symbols as a user may write them: bare, with an exchange, with wildcards put in."""
+    starred = st.tuples(symbols, st.integers(0, 5), st.sampled_from("*?")).map(
+        lambda part: part[0][: part[1]] + part[2] + part[0][part[1] + 1 :]
+    )
+    bare = st.one_of(symbols, starred)
+    prefix = st.sampled_from(["NSE:", "BSE:", "*:", "N?E:"])
+    return st.one_of(bare, st.tuples(prefix, bare).map("".join))
+
+
+def model(row: Row, wanted: InstrumentFilter) -> bool:
+    """What the documentation of InstrumentFilter says, in Python."""
+    exchange, symbol, kind, segment = row
+    return (
+        (not wanted.instrument_types or kind in wanted.instrument_types)
+        and (not wanted.exchanges or exchange in wanted.exchanges)
+        and (not wanted.segments or segment in wanted.segments)
+        and (
+            not wanted.tradingsymbols
+            or any(_names(text, exchange, symbol) for text in wanted.tradingsymbols)
+        )
+    )
+
+
+def _names(text: str, exchange: str, symbol: str) -> bool:
+    whole = f"{exchange}:{symbol}"
+    if not set(text) & set("*?"):
+        return text in (symbol, whole)
+    # fnmatch knows [sets] too, which a tradingsymbol does not.
+    return fnmatchcase(whole, (text if ":" in text else f"*:{text}").replace("[", "[[]"))
+
+
+@pytest.fixture(scope="module")
+def duck() -> Iterator[Ask]:
+    """DuckDB's answer."""
+    with duckdb.connect() as connection:
+        connection.execute(_TABLE)
+
+        def ask(rows: list[Row], wanted: InstrumentFilter) -> list[Row]:
+            connection.execute("delete from instrument")
+            if rows:
+                connection.executemany("insert into instrument values (?, ?, ?, ?)", rows)
+            predicate, parameters = wanted.duckdb()
+            return sorted(connection.execute(_SELECT + predicate, parameters).fetchall())
+
+        yield ask
+
+
+@pytest.fixture(scope="module")
+def postgres(module_plain_dsn: str) -> Iterator[Ask]:
+    """PostgreSQL's answer."""
+    connection = psycopg2.connect(module_plain_dsn)
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLE)
+
+        def ask(rows: list[Row], wanted: InstrumentFilter) -> list[Row]:
+            cursor.execute("delete from instrument")
+            if rows:
+                execute_values(cursor, "insert into instrument values %s", rows)
+            predicate, parameters = wanted.postgresql()
+            cursor.execute(_SELECT + predicate, parameters)
+            return sorted(cursor.fetchall())
+
+        yield ask
+    connection.close()
+
+
+def agree(duck: Ask, postgres: Ask, rows: list[Row], wanted: InstrumentFilter) -> None:
+    """Hold both engines to the model."""
+    expected = sorted(row for row in rows if model(row, wanted))
+    assert duck(rows, wanted) == expected
+    assert postgres(rows, wanted) == expected
+
+
+@given(rows=ROWS, types=st.lists(TYPES, max_size=3))
+def test_only_instruments_of_the_wanted_types_pass(
+    duck: Ask, postgres: Ask, rows: list[Row], types: list[str]
+) -> None:
+    """Property 1: with types set, exactly the instruments of these types come through."""
+    agree(duck, postgres, rows, InstrumentFilter(instrument_types=tuple(types)))
+
+
+@given(rows=ROWS, exchanges=st.lists(EXCHANGES, max_size=3))
+def test_only_instruments_of_the_wanted_exchanges_pass(
+    duck: Ask, postgres: Ask, rows: list[Row], exchanges: list[str]
+) -> None:
+    """Property 2: with exchanges set, exactly the instruments listed there come through."""
+    agree(duck, postgres, rows, InstrumentFilter(exchanges=tuple(exchanges)))
+
+
+@given(data=st.data(), rows=ROWS)
+def test_symbols_and_patterns_mean_the_same_in_both_engines(
+    duck: Ask, postgres: Ask, data: st.DataObject, rows: list[Row]
+) -> None:
+    """Whatever characters a symbol holds, names and patterns pick the same instruments."""
+    symbols = st.sampled_from([row[1] for row in rows]) if rows else SYMBOLS
+    texts = data.draw(st.lists(patterns_of(st.one_of(symbols, SYMBOLS)), max_size=3))
+    agree(duck, postgres, rows, InstrumentFilter(tradingsymbols=tuple(texts)))
+
+
+@given(
+    rows=ROWS,
+    wanted=st.builds(
+        InstrumentFilter,
+        *(st.lists(part, max_size=2).map(tuple) for part in (TYPES, EXCHANGES, SEGMENTS)),
+    ),
+)
+def test_all_settings_must_be_met_together(
+    duck: Ask, postgres: Ask, rows: list[Row], wanted: InstrumentFilter
+) -> None:
+    """Types, exchanges and segments narrow each other."""
+    agree(duck, postgres, rows, wanted)
