@@ -6,7 +6,6 @@ that others can read is refused instead of used.
 
 import json
 import os
-import secrets
 import shlex
 import stat
 from contextlib import suppress
@@ -110,7 +109,7 @@ def _refuse_shared(path: Path, seen: os.stat_result) -> None:
 
 def _write_privately(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,0 +1,122 @@
+"""The program: its verbs, and the one place that turns how a verb ended into an exit code."""
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from kitepipe import __version__
+from kitepipe.cli import demo, sandbox, setup, show, stages
+from kitepipe.cli.options import common_options
+from kitepipe.cli.output import tell
+from kitepipe.errors import KitepipeError
+
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+_EXIT_CODES = """\
+\b
+Exit codes:
+    0  done, or nothing to do
+    1  a bug: traceback
+    2  usage or configuration
+    3  finished but incomplete; the report says what
+   10  authentication: log in again, or no data plan
+   11  Kite unreachable, or every instrument failed
+   12  staging: held by another process, damaged, foreign, or disk full
+   13  warehouse: unreachable, or the schema is missing
+  130  interrupted; staged work is kept
+"""
+
+
+class Program(click.Group):
+    """The group of verbs, listed in the order in which one meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Keep the order of the work, where click sorts by the alphabet."""
+        return list(self.commands)
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run a verb, say how it ended, and exit with the code that stands for it."""
+        extra |= {"standalone_mode": False, "prog_name": "kitepipe"}
+        run = super().main
+        with _sigterm_as_interrupt():
+            code = _guarded(lambda: run(*args, **extra))
+        sys.exit(code)
+
+
+def _guarded(run: Callable[[], Any]) -> int:
+    try:
+        code = run()
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except KitepipeError as error:
+        tell(f"error: {error}")
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        tell("interrupted: staged work is kept; the same command goes on from there")
+        return EXIT_INTERRUPTED
+    except SystemExit as end:  # click's own way out when the reader of stdout is gone: no bug
+        gone = isinstance(end.__context__, BrokenPipeError)
+        return 0 if gone or not isinstance(end.code, int) else end.code
+    except Exception:
+        tell(traceback.format_exc() + "error: this is a bug in kitepipe; please report it")
+        return EXIT_BUG
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does; only the main thread may set handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@click.group(
+    cls=Program,
+    epilog=_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="kitepipe %(version)s")
+@common_options
+def main() -> None:
+    """Download market history from Zerodha's Kite Connect, and keep a TimescaleDB filled with it.
+
+    Start with 'kitepipe demo', which needs neither an account nor a database. For real data:
+    'kitepipe init', 'kitepipe login', 'kitepipe run'.
+    """
+
+
+for _command in (
+    setup.init,
+    setup.login,
+    stages.instruments,
+    stages.fetch,
+    stages.load,
+    stages.run,
+    stages.replay,
+    show.status,
+    show.verify,
+    show.schema,
+    show.doctor,
+    sandbox.sandbox,
+    demo.demo,
+):
+    main.add_command(_command)

@@ -1,0 +1,221 @@
+"""`kitepipe demo`: the whole way from a sandbox into a database, on this machine alone."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import click
+
+from kitepipe.cli.options import Verb, common_options, invocation
+from kitepipe.cli.output import number, say, tell
+from kitepipe.cli.render import finish
+from kitepipe.cli.terminal import progress
+from kitepipe.config import ConfigLoader, Settings
+from kitepipe.errors import SchemaMissing, UsageError
+from kitepipe.model import IST, Interval, utc_now
+from kitepipe.plan import Bounds
+from kitepipe.progress import Progress
+from kitepipe.summary import FetchReport
+
+# How far back each interval goes: enough to be real work, little enough for a minute of time.
+_DEPTH = {
+    Interval.DAY: None,
+    Interval.MINUTE_60: timedelta(days=365),
+    Interval.MINUTE: timedelta(days=30),
+}
+_ASKED_FASTER = 10_000.0  # requests a second: the demo's server is our own
+
+
+@click.command(cls=Verb, example="kitepipe demo --keep --folder /tmp/kitepipe-demo")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("kitepipe-demo"),
+    show_default=True,
+    help="Where it works.",
+)
+@click.option("--keep", is_flag=True, help="Leave the folder there at the end.")
+@common_options
+def demo(folder: Path, keep: bool) -> int:
+    """Fill a database with synthetic history, on this machine.
+
+    Neither an account nor a network is needed. A sandbox stands for Kite: day candles since 1995,
+    a year of 60minute, 30 days of minute. The database is an embedded PostgreSQL
+    (pip install 'kitepipe[embedded]'), or that of KITEPIPE_DSN if it is empty or was filled by
+    this demo.
+    """
+    with _workplace(folder, keep) as place:
+        return _tour(place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a demo works, and which symbol it shows at the end."""
+
+    folder: Path
+    settings: Settings
+    own_database: bool
+    kept: bool
+
+
+@contextmanager
+def _workplace(folder: Path, keep: bool) -> Iterator[_Place]:
+    """Open sandbox and database, and take the folder away again if this run made it."""
+    dsn = ConfigLoader(Path(os.devnull)).load().dsn  # the variable alone, no file of real work
+    made = not folder.exists()
+    kept = keep or not made
+    with ExitStack() as stack:
+        if not kept:
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = stack.enter_context(_sandbox_settings(folder))
+        own = dsn in (None, "embedded")
+        settings = replace(settings, dsn=stack.enter_context(_database(folder)) if own else dsn)
+        yield _Place(folder, settings, own, kept)
+
+
+@contextmanager
+def _sandbox_settings(folder: Path) -> Iterator[Settings]:
+    from kitepipe.sandbox import Sandbox, SandboxOptions
+
+    # A staging file belongs to one address for good: a second demo here must find the same one.
+    port_file = folder / "sandbox.port"
+    port = int(port_file.read_text()) if port_file.exists() else 0
+    options = SandboxOptions(port=port, rate_limit=None, other_rate_limit=_ASKED_FASTER)
+    with Sandbox(options) as sandbox:
+        port_file.write_text(sandbox.url.rpartition(":")[2])
+        yield Settings(
+            api_root=sandbox.url,
+            api_key=options.api_key,
+            access_token=options.token,
+            rate_limit=_ASKED_FASTER,
+            staging=folder / "kitepipe.duckdb",
+        )
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[str]:
+    from kitepipe.embedded import embedded_dsn
+
+    tell("starting the embedded PostgreSQL ...")
+    with embedded_dsn(folder / "postgres") as dsn:
+        yield dsn
+
+
+def _tour(place: _Place) -> int:
+    from kitepipe import pipeline
+
+    settings = place.settings
+    with progress(invocation().log_format) as bars:
+        snapshot = pipeline.take_instruments(settings, bars)
+        _refuse_real_work(settings)
+        pipeline.apply_schema(settings, columnstore=False)
+        fetched = _sum([_fetch(settings, interval, bars) for interval in _DEPTH])
+        loaded = pipeline.load(replace(settings, candle_interval=tuple(_DEPTH)), bars)
+    codes = [
+        finish("instruments", snapshot, False),
+        finish("fetch", fetched, False),
+        finish("load", loaded, False),
+        finish("status", pipeline.status(settings), False),
+    ]
+    _show_rows(settings)
+    _say_next(place)
+    return max(codes)
+
+
+def _fetch(settings: Settings, interval: Interval, bars: Progress) -> FetchReport:
+    from kitepipe import pipeline
+
+    depth = _DEPTH[interval]
+    first = _today() - depth if depth else None
+    return pipeline.fetch(replace(settings, candle_interval=(interval,)), Bounds(first=first), bars)
+
+
+def _today() -> date:
+    return utc_now().astimezone(IST).date()
+
+
+def _sum(reports: list[FetchReport]) -> FetchReport:
+    """Return three fetches as one: the same instruments, everything else added up."""
+    merged = {
+        field.name: sum(
+            (getattr(r, field.name) for r in reports[1:]), getattr(reports[0], field.name)
+        )
+        for field in fields(FetchReport)
+        if field.name not in ("instruments", "interrupted")
+    }
+    return replace(reports[0], **merged)
+
+
+def _refuse_real_work(settings: Settings) -> None:
+    """Raise UsageError where the database holds candles that are not this demo's."""
+    from kitepipe import pipeline, sql
+    from kitepipe.warehouse import DatabaseManager
+
+    staging_id = pipeline.status(replace(settings, dsn=None)).staging_id
+    with DatabaseManager(str(settings.dsn)) as database:
+        try:
+            database.check_schema()
+        except SchemaMissing:
+            return
+        with database.connection.cursor() as cursor:
+            cursor.execute(sql.load("warehouse_select_foreign_staging"), {"staging_id": staging_id})
+            if cursor.fetchall() != [(0,)]:
+                raise UsageError(
+                    "the database of KITEPIPE_DSN holds candles that are not this demo's; unset "
+                    "KITEPIPE_DSN, or name an empty database"
+                )
+
+
+def _show_rows(settings: Settings) -> None:
+    from kitepipe import sql
+    from kitepipe.warehouse import DatabaseManager
+
+    with DatabaseManager(str(settings.dsn)) as database, database.connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_select_sample"), {"tradingsymbol": "INFY", "rows": 2})
+        rows = cursor.fetchall()
+    if rows:
+        say("\nselect ... from kite_ohlcv")
+        say(
+            table(
+                ["symbol", "interval", "date (IST)", "open", "high", "low", "close", "volume"], rows
+            )
+        )
+
+
+def table(names: list[str], rows: list[tuple[object, ...]]) -> str:
+    """Return rows as aligned text: words to the left, numbers to the right."""
+    cells = [names] + [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    sides: list[Callable[[str, int], str]] = [
+        str.rjust if isinstance(value, (int, float)) else str.ljust for value in rows[0]
+    ]
+    lines = [
+        "  "
+        + "  ".join(side(c, w) for c, w, side in zip(line, widths, sides, strict=True)).rstrip()
+        for line in cells
+    ]
+    lines.insert(1, "  " + "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return number(value) if isinstance(value, int) else str(value)
+
+
+def _say_next(place: _Place) -> None:
+    say("\nnext:")
+    if place.kept:
+        say(f"  kitepipe demo --folder {place.folder}    once more: nothing is asked for twice")
+        say(f"  kitepipe status --staging {place.settings.staging}")
+    else:
+        say("  kitepipe demo --keep    the same, and leave its files to look at")
+    if not place.own_database:
+        say('  psql "$KITEPIPE_DSN" -c "select * from kite_ohlcv limit 5"')
+    say("  kitepipe init           settings for real data; then 'kitepipe login', 'kitepipe run'")

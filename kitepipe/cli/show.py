@@ -1,0 +1,54 @@
+"""The verbs that look: status, verify, schema, doctor."""
+
+import click
+
+from kitepipe.cli.options import Verb, invocation, json_option, settings_options, stage_options
+from kitepipe.cli.render import finish
+from kitepipe.cli.terminal import progress
+from kitepipe.config import Settings
+
+
+@click.command(cls=Verb, example="kitepipe status --json | jq .unloaded")
+@json_option
+@settings_options
+def status(settings: Settings, as_json: bool) -> int:
+    """Show what is staged, what is loaded, and who is at work."""
+    from kitepipe import pipeline
+
+    return finish("status", pipeline.status(settings), as_json)
+
+
+@click.command(cls=Verb, example="kitepipe verify --candle-interval day")
+@click.option("--delete-foreign", is_flag=True, help="Delete rows that no staged reply speaks of.")
+@json_option
+@stage_options
+def verify(settings: Settings, delete_foreign: bool, as_json: bool) -> int:
+    """Compare staging and database, and name each difference."""
+    from kitepipe import pipeline
+
+    with progress(invocation().log_format) as bars:
+        report = pipeline.verify(settings, bars, delete_foreign=delete_foreign)
+    return finish("verify", report, as_json)
+
+
+@click.command(cls=Verb, example="KITEPIPE_DSN=postgresql://me@localhost/kite kitepipe schema")
+@click.option(
+    "--columnstore", is_flag=True, help="Compress old candles too (TimescaleDB's own licence)."
+)
+@json_option
+@settings_options
+def schema(settings: Settings, columnstore: bool, as_json: bool) -> int:
+    """Make the tables where they are missing, and name the server."""
+    from kitepipe import pipeline
+
+    return finish("schema", pipeline.apply_schema(settings, columnstore=columnstore), as_json)
+
+
+@click.command(cls=Verb, example="kitepipe doctor")
+@json_option
+@settings_options
+def doctor(settings: Settings, as_json: bool) -> int:
+    """Check configuration, session, Kite, staging and database."""
+    from kitepipe import pipeline
+
+    return finish("doctor", pipeline.doctor(settings), as_json)
