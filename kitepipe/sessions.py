@@ -4,7 +4,7 @@ A candle fetched before its date is settled may still change; it is staged, held
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from kitepipe.model import IST
 
@@ -89,3 +89,12 @@ def period_of(at: datetime) -> date:
     Kite re-bases history by about 08:00 IST: replies of one period stand on one price base.
     """
     return (at.astimezone(IST) - timedelta(hours=8)).date()
+
+
+def utc_bounds(first: date, last: date) -> tuple[int, int]:
+    """Return the first and last microsecond since 1970, UTC, of inclusive IST dates."""
+    start = datetime.combine(first, time(0), IST)
+    end = datetime.combine(last + timedelta(days=1), time(0), IST)
+    unix = datetime(1970, 1, 1, tzinfo=UTC)
+    microsecond = timedelta(microseconds=1)
+    return (start - unix) // microsecond, (end - unix) // microsecond - 1

@@ -1,0 +1,150 @@
+"""Which replies of a series decide which dates, given what the warehouse knows. Pure functions.
+
+An epoch is an instant: history was re-based when the reply of that instant was fetched, and
+replies fetched before it no longer count. Because that is told by fetched_at alone, it holds for
+the replies of any staging file, in whatever order they are loaded.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kitepipe.model import Window
+from kitepipe.plan import Claim, covers, decide, merge, subtract
+from kitepipe.staging_candles import Part
+from kitepipe.staging_series import FIRST_EPOCH, StagedReply
+
+# What is parsed and sent at once: about 16 minute replies. More costs memory, less time.
+GROUP_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the warehouse knows of a series: its ledger's claims, the keys of all its replies
+    (staging_id, reply_id), and its epoch."""
+
+    claims: tuple[Claim, ...] = ()
+    keys: frozenset[tuple[str, int]] = frozenset()
+    epoch: datetime = FIRST_EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one load of a series has to do.
+
+    `replies` go into the ledger; `parts`, in date order, are to be parsed; dates in `void` are
+    left without a decider by a new epoch, and lose their candles; `waiting` replies stand on a
+    newer price base that is not complete yet.
+    """
+
+    epoch: datetime
+    replies: tuple[StagedReply, ...] = ()
+    parts: tuple[Part, ...] = ()
+    void: tuple[Window, ...] = ()
+    waiting: int = 0
+
+
+def decide_series(
+    staging_id: str,
+    replies: Sequence[StagedReply],
+    epochs: Iterable[datetime],
+    known: Known,
+    *,
+    replay: bool = False,
+) -> Decision:
+    """Decide what to load of `replies`, all that staging has of one series.
+
+    Without `replay` only replies that the warehouse does not know are worked on, and known ones
+    that a new epoch brings to count.
+    """
+    staged = {reply.reply_id: _claim(staging_id, reply) for reply in replies}
+    claims = [claim for claim in staged.values() if claim]
+    claims += [claim for claim in known.claims if not _is_staged(claim, staging_id, staged)]
+    epoch, pending = _epochs(claims, epochs, known.epoch)
+    counting = [c for c in claims if epoch <= c.order[0] and (not pending or c.order[0] < pending)]
+    waits = [r for r in replies if pending and r.fetched_at >= pending]
+    rebased = epoch > known.epoch
+    work = {
+        reply.reply_id
+        for reply in replies
+        if (replay or rebased or (staging_id, reply.reply_id) not in known.keys)
+        and not (pending and reply.fetched_at >= pending)
+    }
+    parts = _parts(staging_id, {r.reply_id: r for r in replies}, work, counting, epoch)
+    void = _void(claims, counting, epoch) if rebased else ()
+    entered = tuple(reply for reply in replies if reply.reply_id in work)
+    return Decision(epoch, entered, tuple(parts), void, len(waits))
+
+
+def _claim(staging_id: str, reply: StagedReply) -> Claim | None:
+    settled = reply.settled
+    order = (reply.fetched_at, staging_id, reply.reply_id)
+    return Claim(order, settled) if settled else None
+
+
+def _is_staged(claim: Claim, staging_id: str, staged: Container[int]) -> bool:
+    return claim.order[1] == staging_id and claim.order[2] in staged
+
+
+def _epochs(
+    claims: Sequence[Claim], epochs: Iterable[datetime], known: datetime
+) -> tuple[datetime, datetime | None]:
+    """Return the epoch that counts, and the next one, which is not complete yet (or None).
+
+    An epoch is complete when its replies cover every date that any reply covers.
+    """
+    everything = merge(claim.window for claim in claims)
+    later = sorted((epoch for epoch in epochs if epoch > known), reverse=True)
+    pending = None
+    for epoch in later:
+        covered = merge(claim.window for claim in claims if claim.order[0] >= epoch)
+        if covers(covered, everything):
+            return epoch, pending
+        pending = epoch
+    return known, pending
+
+
+def _parts(
+    staging_id: str,
+    replies: dict[int, StagedReply],
+    work: set[int],
+    counting: Sequence[Claim],
+    epoch: datetime,
+) -> list[Part]:
+    """Return the replies to parse with the dates that they decide, by their first such date.
+
+    One that decides nothing because it is not settled is there too: its candles count as held.
+    """
+    decided: dict[int, list[Window]] = {}
+    for segment in decide(counting):
+        _, owner, reply_id = segment.claim.order
+        if owner == staging_id and reply_id in work:
+            decided.setdefault(reply_id, []).append(segment.window)
+    parts = [Part(replies[reply_id], tuple(windows)) for reply_id, windows in decided.items()]
+    unsettled = [
+        Part(replies[reply_id], ())
+        for reply_id in sorted(work - decided.keys())
+        if replies[reply_id].settled is None and replies[reply_id].fetched_at >= epoch
+    ]
+    return parts + unsettled
+
+
+def _void(
+    claims: Sequence[Claim], counting: Sequence[Claim], epoch: datetime
+) -> tuple[Window, ...]:
+    covered = merge(claim.window for claim in counting)
+    before = merge(claim.window for claim in claims if claim.order[0] < epoch)
+    return tuple(gap for window in before for gap in subtract(window, covered))
+
+
+def groups(parts: Sequence[Part]) -> list[list[Part]]:
+    """Return the parts in groups of about GROUP_BYTES, at least one part in each."""
+    grouped: list[list[Part]] = []
+    size = 0
+    for part in parts:
+        if not grouped or size + part.reply.bytes > GROUP_BYTES:
+            grouped.append([])
+            size = 0
+        grouped[-1].append(part)
+        size += part.reply.bytes
+    return grouped

@@ -1,0 +1,142 @@
+"""From raw bodies to columns of candles: the chain of SQL statements that parses and judges.
+
+A parser is for one thread; its temp tables are its own. The rules stand in the SQL files, and in
+`OHLCVCandle.validate()`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from kitepipe.model import Interval, Window
+from kitepipe.sql import load
+from kitepipe.staging_replies import select_bodies
+from kitepipe.staging_series import StagedReply
+
+Columns = dict[str, npt.NDArray[Any]]
+
+_PLACES = ("plain_reply", "cut_reply", "plain_candle", "typed_candle")
+_OUTCOMES = ("repeated_candle", "candle", "quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One reply with the dates that it decides."""
+
+    reply: StagedReply
+    decides: tuple[Window, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadCandle:
+    """A candle that broke a rule; `position` counts from 0 in its reply."""
+
+    reply_id: int
+    position: int
+    rule: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The candles of some replies of one series.
+
+    `candles` are the good ones by time: reply_id, at_us (UTC microseconds), open, high, low,
+    close, volume, oi (masked where there is none). `held` and `quarantined` count by reply_id.
+    """
+
+    candles: Columns
+    bad: list[BadCandle]
+    held: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What is to be written: columns as in `Parsed`, of `gone` only reply_id and at_us.
+
+    `equal` counts by reply_id what stands in the warehouse already.
+    """
+
+    new: Columns
+    changed: Columns
+    gone: Columns
+    equal: dict[int, int]
+
+
+class CandleParser:
+    """Parses replies on a cursor of its own."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._bodies: frozenset[int] = frozenset()
+
+    def close(self) -> None:
+        """Give the cursor back, and with it the temp tables."""
+        self._cursor.close()
+
+    def keep_bodies(self, reply_ids: Sequence[int]) -> None:
+        """Read these bodies in one go; `parse` finds them there (many small series at once)."""
+        if not self._bodies.issuperset(reply_ids):
+            select_bodies(self._cursor, reply_ids)
+            self._bodies = frozenset(reply_ids)
+
+    def parse(self, parts: Sequence[Part], interval: Interval) -> Parsed:
+        """Return the candles of the dates that each reply decides, judged by every rule."""
+        self.keep_bodies([part.reply.reply_id for part in parts])
+        self._pick(parts)
+        for name in _PLACES:
+            self._cursor.execute(load(f"staging_create_{name}"))
+        minutes = {"interval_minutes": interval.minutes}
+        self._cursor.execute(load("staging_create_judged_candle"), minutes)
+        for name in _OUTCOMES:
+            self._cursor.execute(load(f"staging_create_{name}"))
+        candles = self._cursor.execute(load("staging_select_candles")).fetchnumpy()
+        bad = self._cursor.execute(load("staging_select_quarantine")).fetchall()
+        counts = self._cursor.execute(load("staging_select_candle_counts")).fetchall()
+        return Parsed(candles, [BadCandle(*row) for row in bad], {row[0]: row[2] for row in counts})
+
+    def compare(self, existing: Mapping[str, npt.NDArray[Any]]) -> Delta:
+        """Compare what `parse` gave last with the candles of the warehouse (at_us ... oi)."""
+        self._cursor.register("existing", dict(existing))
+        try:
+            self._cursor.execute(load("staging_create_candle_delta"))
+        finally:
+            self._cursor.unregister("existing")
+        kinds = [self._changed(kind) for kind in ("new", "changed", "gone")]
+        counts = self._cursor.execute(load("staging_select_delta_counts")).fetchall()
+        return Delta(*kinds, equal={row[0]: row[4] for row in counts})
+
+    def _changed(self, kind: str) -> Columns:
+        statement = load("staging_select_candle_delta")
+        return self._cursor.execute(statement, {"change": kind}).fetchnumpy()
+
+    def _pick(self, parts: Sequence[Part]) -> None:
+        replies = [part.reply for part in parts]
+        self._cursor.execute(
+            load("staging_create_picked"),
+            {
+                "ids": [reply.reply_id for reply in replies],
+                "firsts": [reply.window.first for reply in replies],
+                "lasts": [reply.window.last for reply in replies],
+                "settled": [reply.settled_through for reply in replies],
+            },
+        )
+        decided = [(part.reply.reply_id, window) for part in parts for window in part.decides]
+        self._cursor.execute(
+            load("staging_create_segment"),
+            {
+                "ids": [reply_id for reply_id, _ in decided],
+                "firsts": [window.first for _, window in decided],
+                "lasts": [window.last for _, window in decided],
+            },
+        )
+
+
+def count_by_reply(columns: Columns) -> dict[int, int]:
+    """Return how many rows each reply has in some columns."""
+    ids, counts = np.unique(columns["reply_id"], return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
