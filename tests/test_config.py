@@ -1,9 +1,6 @@
 """Settings: what is taken, in which order, and what is refused with which words."""
 
 import json
-import os
-import re
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,6 @@ from hypothesis import strategies as st
 
 from kitepipe.config import KEYS, ConfigLoader, Settings
 from kitepipe.config_links import has_password, is_loopback
-from kitepipe.config_text import init_text, markdown_table
 from kitepipe.errors import UsageError
 from kitepipe.model import Interval
 
@@ -275,100 +271,6 @@ def test_secrets_come_by_variable_only_and_are_never_shown(name: str) -> None:
 def test_the_test_suites_own_variables_are_not_unknown() -> None:
     """Variables that only tests know are no typing errors."""
     assert _load({"KITEPIPE_TEST_DSN": "x", "KITEPIPE_REQUIRE_TIMESCALE": "1"}) == _load()
-
-
-def test_the_file_is_named_by_flag_by_variable_or_found_here(tmp_path: Path) -> None:
-    """--config is stronger than KITEPIPE_CONFIG, and that than the file in this folder."""
-    _toml("batch_size = 1")
-    (tmp_path / "two.toml").write_text("batch_size = 2")
-    (tmp_path / "three.json").write_text('{"batch_size": 3}')
-    variable = {"KITEPIPE_CONFIG": "two.toml"}
-    assert _load().batch_size == 1
-    assert _load(variable).batch_size == 2
-    settings = ConfigLoader(Path("three.json"), variable).load()
-    assert (settings.batch_size, settings.config_file) == (3, Path("three.json"))
-
-
-def test_two_files_here_are_one_too_many() -> None:
-    """Nobody can tell which of two configurations was meant."""
-    _toml("")
-    Path("config.json").write_text("{}")
-    assert "both" in _refusal()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "word"),
-    [
-        ("absent.toml", None, "No such file"),
-        ("bad.toml", b"batch_size = = 5", "line 1"),
-        ("bad.json", b'{"batch_size": }', "line 1"),
-        ("list.json", b"[]", "object"),
-        ("twice.json", b'{"oi": true, "oi": false}', "twice"),
-        ("latin.toml", b'dsn = "\xe9"', "utf-8"),
-        ("section.toml", b"[kitepipe]\nbatch_size = 5", "unknown key"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_named(name: str, content: bytes | None, word: str) -> None:
-    """Absent, broken and undecodable files are errors that name the file and what is wrong."""
-    if content is not None:
-        Path(name).write_bytes(content)
-    message = _refusal({"KITEPIPE_CONFIG": name})
-    assert message.startswith(name)
-    assert word in message
-
-
-def test_paths_in_a_file_are_seen_from_its_folder(tmp_path: Path) -> None:
-    """A cron job started anywhere finds the staging file beside its configuration."""
-    folder = tmp_path / "etc"
-    folder.mkdir()
-    (folder / "k.toml").write_text('staging = "raw.duckdb"')
-    assert ConfigLoader(folder / "k.toml", {}).load().staging == folder / "raw.duckdb"
-    assert ConfigLoader(folder / "k.toml", {}).load(staging="x.db").staging == Path("x.db")
-
-
-def test_user_folders_follow_xdg_and_ignore_a_relative_one() -> None:
-    """Session and embedded database live where the desktop standard says."""
-    settings = _load({"XDG_CONFIG_HOME": "/c", "XDG_DATA_HOME": "data", "HOME": "/home/me"})
-    assert settings.session_file == Path("/c/kitepipe/session.json")
-    assert settings.embedded_folder == Path("/home/me/.local/share/kitepipe/postgres")
-
-
-def test_the_init_file_says_only_defaults() -> None:
-    """The file that `init` writes changes nothing as it is, nor with every line uncommented."""
-    environ = {"HOME": str(Path.home())}
-    Path("kitepipe.toml").write_text(init_text())
-    assert _without_file(_load(environ)) == _without_file(Settings(session_file=_session_file()))
-    open_lines = re.sub(r"^#(?=\w)", "", init_text(), flags=re.M)
-    assert open_lines.count("\n") == init_text().count("\n") != 0
-    Path("kitepipe.toml").write_text(open_lines)
-    assert _without_file(_load(environ)) == _without_file(Settings(session_file=_session_file()))
-
-
-def _session_file() -> Path:
-    return Path.home() / ".config/kitepipe/session.json"
-
-
-def _without_file(settings: Settings) -> dict[str, Any]:
-    values = {key.name: getattr(settings, key.name) for key in OPEN_KEYS}
-    return values | {"staging": settings.staging.name}
-
-
-def test_every_field_is_a_key_and_every_key_is_documented() -> None:
-    """The table is complete: each key stands in the init file and in the README's table."""
-    assert {f.name for f in fields(Settings)} - set(KEYS) == {"config_file", "embedded_folder"}
-    for key in OPEN_KEYS:
-        assert f"\n#{key.name} = " in init_text()
-        assert f"`{key.flag}`" in markdown_table()
-    for key in KEYS.values():
-        assert f"`{key.variable}`" in markdown_table()
-
-
-def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a mapping of its own the loader reads the real environment."""
-    for name in [name for name in os.environ if name.startswith("KITEPIPE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("KITEPIPE_BATCH_SIZE", "9")
-    assert ConfigLoader().load().batch_size == 9
 
 
 def test_loopback_is_judged_without_a_lookup() -> None:

@@ -11,9 +11,13 @@ from typing import Any, NoReturn
 import click
 
 from kitepipe import __version__
-from kitepipe.cli import demo, sandbox, setup, show, stages
+from kitepipe.cli.demo import demo
 from kitepipe.cli.options import common_options
-from kitepipe.cli.output import tell
+from kitepipe.cli.output import has_reader, silence, tell
+from kitepipe.cli.sandbox import sandbox
+from kitepipe.cli.setup import init, login
+from kitepipe.cli.show import doctor, schema, status, verify
+from kitepipe.cli.stages import fetch, instruments, load, replay, run
 from kitepipe.errors import KitepipeError
 
 EXIT_BUG = 1
@@ -42,6 +46,16 @@ class Program(click.Group):
         """Keep the order of the work, where click sorts by the alphabet."""
         return list(self.commands)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line; help is written here."""
+        with _quiet_without_reader():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        with _quiet_without_reader():
+            return super().invoke(ctx)
+
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a verb, say how it ended, and exit with the code that stands for it."""
         extra |= {"standalone_mode": False, "prog_name": "kitepipe"}
@@ -64,12 +78,21 @@ def _guarded(run: Callable[[], Any]) -> int:
     except (KeyboardInterrupt, click.Abort):
         tell("interrupted: staged work is kept; the same command goes on from there")
         return EXIT_INTERRUPTED
-    except SystemExit as end:  # click's own way out when the reader of stdout is gone: no bug
-        gone = isinstance(end.__context__, BrokenPipeError)
-        return 0 if gone or not isinstance(end.code, int) else end.code
     except Exception:
         tell(traceback.format_exc() + "error: this is a bug in kitepipe; please report it")
         return EXIT_BUG
+
+
+@contextmanager
+def _quiet_without_reader() -> Iterator[None]:
+    """End quietly when the reader of stdout is gone, as in `kitepipe --help | head -1`."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        if has_reader():  # click would take any broken pipe for stdout's, and hide a bug
+            raise RuntimeError("a broken pipe that is not stdout") from error
+        silence()
+        raise click.exceptions.Exit(0) from None
 
 
 @contextmanager
@@ -105,18 +128,18 @@ def main() -> None:
 
 
 for _command in (
-    setup.init,
-    setup.login,
-    stages.instruments,
-    stages.fetch,
-    stages.load,
-    stages.run,
-    stages.replay,
-    show.status,
-    show.verify,
-    show.schema,
-    show.doctor,
-    sandbox.sandbox,
-    demo.demo,
+    init,
+    login,
+    instruments,
+    fetch,
+    load,
+    run,
+    replay,
+    status,
+    verify,
+    schema,
+    doctor,
+    sandbox,
+    demo,
 ):
     main.add_command(_command)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import sys
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,13 @@ def tell(text: str = "") -> None:
         click.echo(text, err=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def has_reader() -> bool:
+    """Say whether somebody still reads stdout: a pipe without a reader is in the state "error"."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    return not watch.poll(0)
 
 
 def silence() -> None:
