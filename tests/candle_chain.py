@@ -6,12 +6,23 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import numpy as np
 
 from kitepipe.model import Interval
 from kitepipe.sql import load
 
 Columns = dict[str, Any]
 Rows = list[tuple[Any, ...]]
+
+# In this order; plain_reply is a table, which each run makes anew.
+DEFINITIONS = (
+    "plain_reply",
+    "cut_plain",
+    "cut_json",
+    "cut_typed",
+    "plain_candle",
+    "typed_candle",
+)
 
 _TABLES = """
 create or replace temp table picked (
@@ -63,6 +74,13 @@ class Delta:
     counts: Rows  # reply_id, new, changed, gone, equal
 
 
+def define(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Make what the statements stand on, once for a cursor: tables, macros, views."""
+    cursor.execute(_TABLES)
+    for name in DEFINITIONS:
+        cursor.execute(load(f"staging_create_{name}"))
+
+
 def pick(cursor: duckdb.DuckDBPyConnection, replies: Sequence[Picked]) -> None:
     """Fill the two tables that the chain starts from."""
     cursor.execute(_TABLES)
@@ -83,16 +101,23 @@ def parse(
     cursor.execute(load("staging_create_plain_reply"))
     if typed_only:
         cursor.execute("delete from plain_reply")
-    for name in ("cut_reply", "plain_candle", "typed_candle"):
-        cursor.execute(load(f"staging_create_{name}"))
     cursor.execute(load("staging_create_judged_candle"), {"interval_minutes": interval.minutes})
     for name in ("repeated_candle", "candle", "quarantine"):
         cursor.execute(load(f"staging_create_{name}"))
     return Parsed(
-        cursor.execute(load("staging_select_candles")).fetchnumpy(),
+        in_time_order(cursor.execute(load("staging_select_candles")).fetchnumpy()),
         cursor.execute(load("staging_select_quarantine")).fetchall(),
         cursor.execute(load("staging_select_candle_counts")).fetchall(),
     )
+
+
+def in_time_order(columns: Columns) -> Columns:
+    """Sort columns by at_us, which they nearly always are already."""
+    at_us = columns["at_us"]
+    if (at_us[1:] > at_us[:-1]).all():
+        return columns
+    order = np.argsort(at_us)
+    return {name: column[order] for name, column in columns.items()}
 
 
 def compare(cursor: duckdb.DuckDBPyConnection, existing: Mapping[str, Any]) -> Delta:

@@ -1,21 +1,28 @@
 -- Candles of plain replies, each number cast from its own digits, so that it is the double that
 -- Python's float() gives. Their form is proven: what is left to judge here is the calendar.
--- Reads: cut_reply. Writes: temp view plain_candle. One row: a candle; position counts from 0 in
--- its reply, ist is its wall clock in India, rule is null or the rule that it breaks.
+-- Reads: picked, plain_reply. Needs: cut_plain. Writes: temp view plain_candle.
+-- One row: a candle; position counts from 0 in its reply, ist is its wall clock in India, rule is
+-- null or the rule that it breaks.
 create or replace temp view plain_candle as
-with candle as (
+with reply as (
+    select
+        reply_id,
+        cut_plain(body) as candles
+    from picked
+    where reply_id in (select reply_id from plain_reply)
+),
+candle as (
     select
         reply_id,
         generate_subscripts(candles, 1) - 1 as position,
         string_split(unnest(candles), ',') as cell
-    from cut_reply
-    where plain
+    from reply
 ),
 typed as (
     select
         reply_id,
         position,
-        -- Without its offset: 6 M a second as timestamp; proven to be +0530.
+        -- Proven to be +0530, and so read without its offset: the result is India's wall clock.
         try_cast(substring(cell[1], 2, 19) as timestamp) as ist,
         cast(cell[2] as double) as open,
         cast(cell[3] as double) as high,

@@ -1,6 +1,7 @@
 -- The bad candles of the picked replies, with their text and the first rule that each breaks.
--- Reads: judged_candle, repeated_candle, cut_reply. Writes: temp table quarantine. One row: a
--- candle. The text of a reply that is not plain is JSON written anew: 1.10 reads 1.1 there.
+-- Reads: judged_candle, repeated_candle, picked, plain_reply. Needs: cut_plain, cut_typed.
+-- Writes: temp table quarantine. One row: a candle. Only replies that have bad candles are cut
+-- again; text that is not from a plain reply is JSON written anew: 1.10 reads 1.1 there.
 create or replace temp table quarantine as
 with bad as (
     select
@@ -21,20 +22,30 @@ with bad as (
         and judged_candle.rule is null
         and not repeated_candle.equal
 ),
+reply as (
+    select
+        reply_id,
+        case
+            when reply_id in (select reply_id from plain_reply)
+                then list_transform(cut_plain(body), lambda x: '[' || x || ']')
+            else cast(cut_typed(body) as varchar[])
+        end as candles
+    from picked
+    where reply_id in (select reply_id from bad)
+),
 candle_text as (
     select
         reply_id,
         generate_subscripts(candles, 1) - 1 as position,
-        plain,
-        unnest(candles) as text
-    from cut_reply
-    where reply_id in (select reply_id from bad)
+        unnest(candles) as raw
+    from reply
 )
 select
     bad.reply_id,
     bad.position,
     bad.rule,
-    case when candle_text.plain then '[' || candle_text.text || ']' else candle_text.text end as raw
+    candle_text.raw
 from bad
-inner join candle_text on bad.reply_id = candle_text.reply_id and bad.position = candle_text.position
+inner join candle_text
+    on bad.reply_id = candle_text.reply_id and bad.position = candle_text.position
 order by bad.reply_id, bad.position

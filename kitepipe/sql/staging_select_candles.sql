@@ -1,5 +1,7 @@
--- The good candles in the order of time, to be fetched as columns.
+-- The good candles, to be fetched as columns, in the order of the replies: Kite's is nearly always
+-- that of time, and a look in numpy tells (0.5 ms); `order by` here would cost 30 ms each time.
 -- Reads: candle. One row: a candle with the reply that decides it.
+-- One core, 16 replies of 15,400 candles: 18 ms.
 select
     reply_id,
     at_us,
@@ -10,4 +12,3 @@ select
     volume,
     oi
 from candle
-order by at_us
