@@ -5,9 +5,9 @@ transaction. Errors leave as WarehouseError and its kin (exit 13), never with a 
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,22 +17,28 @@ import psycopg2
 from psycopg2 import extensions
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
-from kitepipe import sql, warehouse_schema
+from kitepipe import sql, warehouse_instruments, warehouse_reads, warehouse_schema
 from kitepipe.errors import Collision, SeriesRefused
-from kitepipe.model import Interval
-from kitepipe.warehouse_copy import decode_integers
+from kitepipe.filters import InstrumentFilter
+from kitepipe.model import IST, Instrument, Interval, Window, utc_now
+from kitepipe.warehouse_copy import Columns, decode_integers
 from kitepipe.warehouse_errors import connecting, place, read_dsn, translated
+from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals
 from kitepipe.warehouse_rows import LedgerEntry, QuarantinedCandle, ReplyCounts, SeriesState
 from kitepipe.warehouse_schema import Edition
-from kitepipe.warehouse_series import SeriesTransaction
+from kitepipe.warehouse_series import SeriesTransaction, select_existing
+from kitepipe.warehouse_upsert import Given, judge, upsert
 
 __all__ = [
+    "Checksum",
     "DatabaseManager",
     "LedgerEntry",
     "QuarantinedCandle",
     "ReplyCounts",
+    "SeriesCoverage",
     "SeriesState",
     "SeriesTransaction",
+    "Totals",
 ]
 
 _CONNECT_TIMEOUT_S = 10
@@ -120,6 +126,118 @@ class DatabaseManager:
             statement = sql.load("warehouse_copy_reply_ids")
             cursor.copy_expert(cursor.mogrify(statement, {"staging_id": staging_id}).decode(), sink)
         return decode_integers(sink.getbuffer())
+
+    def sync_instruments(self, staging_id: str, rows: Iterable[Sequence[Any]]) -> dict[int, int]:
+        """Bring instruments' names into the warehouse; return instrument_key -> instrument_id.
+
+        A row is one name by period: (instrument_key, valid_from, valid_to or None (exclusive),
+        instrument_token, exchange_token, exchange, tradingsymbol, name, instrument_type, segment,
+        expiry, strike, tick_size, lot_size, continuous). Keys are those of one staging file; in
+        one call a key is continuous or not. What is known already is not written again.
+        """
+        with translated(self.connection, f"instruments of staging {staging_id}"):
+            return warehouse_instruments.sync(self.connection, rows)
+
+    def get_instruments_by_filter(self, wanted: InstrumentFilter) -> list[Instrument]:
+        """Return the instruments that the filter lets through, under their newest names.
+
+        By exchange and tradingsymbol; delisted and expired ones too, continuous series not.
+        """
+        with translated(self.connection, "instruments"):
+            return warehouse_instruments.select(self.connection, wanted)
+
+    def get_max_date_for_instrument(
+        self, instrument: Instrument | int, interval: Interval | str
+    ) -> date | None:
+        """Return the IST date of the newest candle; None where there is none.
+
+        `instrument` may be an instrument_id.
+        """
+        what = f"{instrument} {interval}"
+        with translated(self.connection, what), self.connection.cursor() as cursor:
+            found = self._instrument_id(instrument)
+            if found is None:
+                return None
+            key = {"instrument_id": found, "interval": Interval(interval).value}
+            cursor.execute(sql.load("warehouse_select_max_date"), key)
+            row = cursor.fetchone()
+        return row[0] if row else None
+
+    def upsert_ohlcv_data(
+        self,
+        instrument: Instrument | int,
+        interval: Interval | str,
+        candles: Sequence[Given],
+        oi: bool = True,
+    ) -> ReplyCounts:
+        """Insert or update candles of one series, in one transaction; return what became of each.
+
+        Equal ones are not written, ones that break a rule are quarantined, none is deleted.
+        Without `oi` the open interest in the table stays. An instrument that the warehouse does
+        not know is entered, unless it is given as instrument_id.
+        """
+        kind = Interval(interval)
+        judged = judge(candles, kind)
+        with translated(self.connection, str(instrument)):
+            found = self._instrument_id(instrument)
+            if found is None and isinstance(instrument, Instrument):
+                since = utc_now().astimezone(IST).date()
+                found = warehouse_instruments.add(self.connection, instrument, since)
+        assert found is not None  # an id is taken as it is
+        for last_try in (False, True):
+            try:
+                with self.series(found, kind) as transaction:
+                    return upsert(transaction, judged, oi=oi)
+            except Collision:  # a foreign writer came between the look and the COPY
+                if last_try:
+                    raise
+        raise AssertionError("not reached")
+
+    def _instrument_id(self, instrument: Instrument | int) -> int | None:
+        if isinstance(instrument, int):
+            return instrument
+        return warehouse_instruments.find(self.connection, instrument)
+
+    def candles(
+        self, instrument_id: int, interval: Interval, first_us: int, last_us: int
+    ) -> Columns:
+        """Return stored candles between two instants, both inclusive, by date; `oi` is masked."""
+        key = {"instrument_id": instrument_id, "interval": interval.value}
+        what = f"instrument {instrument_id} {interval}"
+        with translated(self.connection, what), self.connection.cursor() as cursor:
+            return select_existing(cursor, key, first_us, last_us)
+
+    def checksums(
+        self, instrument_id: int, interval: Interval, windows: Sequence[Window]
+    ) -> list[Checksum]:
+        """Return count and integer checksum of a series in each window, in their order."""
+        with translated(self.connection, f"instrument {instrument_id} {interval}"):
+            return warehouse_reads.checksums(self.connection, instrument_id, interval, windows)
+
+    def series_coverage(self) -> list[SeriesCoverage]:
+        """Return what the warehouse covers of each series it knows, by settled IST dates."""
+        with translated(self.connection, "coverage"):
+            return warehouse_reads.coverage(self.connection)
+
+    def totals(self) -> Totals:
+        """Return how many series, candles, replies and quarantined candles there are."""
+        with translated(self.connection, "totals"):
+            return warehouse_reads.totals(self.connection)
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing was ever loaded here."""
+        with translated(self.connection, "the candles"):
+            return warehouse_reads.is_empty(self.connection)
+
+    def as_of(self) -> datetime | None:
+        """Return the instant of `replay --as-of` that filled this database, None: loaded."""
+        with translated(self.connection, "the setup"):
+            return warehouse_reads.as_of(self.connection)
+
+    def set_as_of(self, moment: datetime | None) -> None:
+        """Remember the instant of `replay --as-of`."""
+        with translated(self.connection, "the setup"), self.connection.cursor() as cursor:
+            cursor.execute(sql.load("warehouse_update_as_of"), {"as_of": moment})
 
     @contextmanager
     def series(self, instrument_id: int, interval: Interval) -> Iterator[SeriesTransaction]:

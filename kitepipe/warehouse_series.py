@@ -130,7 +130,8 @@ class SeriesTransaction:
         self._cursor.execute(sql.load("warehouse_select_batches"), keys)
         claimed = {(row[0], row[1]): row[2] for row in self._cursor.fetchall()}
         self._batches.update(claimed)
-        self._newest = max([*filter(None, [self._newest]), *(e.fetched_at for e in entries)])
+        deciding = [entry.fetched_at for entry in entries if entry.first is not None]
+        self._newest = max([*filter(None, [self._newest]), *deciding], default=None)
         return claimed
 
     def copy_new(self, columns: Mapping[str, npt.NDArray[Any]], batch_ids: Any) -> int:

@@ -1,0 +1,53 @@
+-- Count and checksum of a series' candles within spans of time, to be compared with staging's.
+-- Reads kite_ohlcv_historic. Parameters: instrument_id, interval, starts and ends (instants, side
+-- by side; a span ends before its end). One row is one span, in the order given.
+-- Prices count as whole numbers (times 10^4): float sums depend on the order of rows. `mixed` is
+-- written so that DuckDB computes the same: every product stays below 2^47, mod() meets no negative
+-- number but -1, and floor(x + 0.5) rounds alike everywhere. The minute keeps swapped rows apart.
+select
+    span.place,
+    totals.candles,
+    totals.checksum
+from unnest(%(starts)s::timestamptz [], %(ends)s::timestamptz [])
+with ordinality as span (start, finish, place)
+cross join lateral (
+    select
+        count(*) as candles,
+        coalesce(
+            sum(mod(mixed.value, 2147483647) * (mod(mixed.minute, 65521) + 1)), 0
+        )::text as checksum
+    from (
+        select
+            extract(epoch from h.date)::bigint / 60 as minute,
+            (
+                mod(scaled.open, 2147483647) * 31
+                + mod(scaled.high, 2147483647) * 37
+                + mod(scaled.low, 2147483647) * 41
+                + mod(scaled.close, 2147483647) * 43
+                + mod(h.volume, 2147483647) * 47
+                + mod(coalesce(h.oi, -1), 2147483647) * 53
+            ) as value
+        from kite_ohlcv_historic as h
+        cross join lateral (
+            select
+                case
+                    when abs(h.open) < 9e14 then floor(h.open * 10000 + 0.5)::bigint else -1
+                end as open,
+                case
+                    when abs(h.high) < 9e14 then floor(h.high * 10000 + 0.5)::bigint else -1
+                end as high,
+                case
+                    when abs(h.low) < 9e14 then floor(h.low * 10000 + 0.5)::bigint else -1
+                end as low,
+                case
+                    when abs(h.close) < 9e14 then floor(h.close * 10000 + 0.5)::bigint else -1
+                end as close
+        ) as scaled
+        where
+            h.instrument_id = %(instrument_id)s
+            and h.candle_interval = %(interval)s
+            and h.date >= span.start
+            and h.date < span.finish
+    ) as mixed
+) as totals
+order by span.place

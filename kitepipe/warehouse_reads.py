@@ -1,0 +1,113 @@
+"""Questions to the warehouse that write nothing: coverage, checksums, totals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from psycopg2 import extensions
+
+from kitepipe import sql
+from kitepipe.model import IST, Instrument, Interval, Window
+
+
+class Checksum(NamedTuple):
+    """Candles of a series in one window; see warehouse_select_checksums.sql for the sum."""
+
+    candles: int
+    checksum: int
+
+
+class Totals(NamedTuple):
+    """How much a warehouse holds."""
+
+    series: int
+    candles: int
+    replies: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesCoverage:
+    """What the warehouse has of one series; `settled` are the IST dates that replies decided.
+
+    `last_session` is the IST date of the newest candle.
+    """
+
+    instrument_id: int
+    instrument: Instrument
+    continuous: bool
+    interval: Interval
+    epoch: datetime
+    last_success: datetime | None
+    first: datetime | None
+    last: datetime | None
+    last_session: date | None
+    settled: tuple[Window, ...]
+
+
+def checksums(
+    connection: extensions.connection,
+    instrument_id: int,
+    interval: Interval,
+    windows: Sequence[Window],
+) -> list[Checksum]:
+    """Return count and checksum of a series in each window, in their order."""
+    parameters = {
+        "instrument_id": instrument_id,
+        "interval": interval.value,
+        "starts": [_midnight(window.first) for window in windows],
+        "ends": [_midnight(window.last + timedelta(days=1)) for window in windows],
+    }
+    rows = _rows(connection, "warehouse_select_checksums", parameters)
+    return [Checksum(candles, int(checksum)) for _place, candles, checksum in rows]
+
+
+def coverage(connection: extensions.connection) -> list[SeriesCoverage]:
+    """Return what is covered of every series, by instrument_id."""
+    return [_coverage(row) for row in _rows(connection, "warehouse_select_coverage")]
+
+
+def totals(connection: extensions.connection) -> Totals:
+    """Return how much there is."""
+    return Totals(*_rows(connection, "warehouse_select_totals")[0])
+
+
+def is_empty(connection: extensions.connection) -> bool:
+    """Tell whether nothing was ever loaded."""
+    return bool(_rows(connection, "warehouse_probe_empty")[0][0])
+
+
+def as_of(connection: extensions.connection) -> datetime | None:
+    """Return the setup row's as_of."""
+    rows = _rows(connection, "warehouse_select_setup")
+    return rows[0][1] if rows else None
+
+
+def _coverage(row: tuple[Any, ...]) -> SeriesCoverage:
+    instrument_id, continuous, interval, epoch, success, first, last, session = row[:8]
+    settled = tuple(Window(*ends) for ends in zip(row[8], row[9], strict=True))
+    return SeriesCoverage(
+        instrument_id,
+        Instrument(*row[10:]),
+        continuous,
+        Interval(interval),
+        epoch,
+        success,
+        first,
+        last,
+        session,
+        settled,
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), IST).astimezone(UTC)
+
+
+def _rows(
+    connection: extensions.connection, name: str, parameters: dict[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load(name), parameters)
+        return cursor.fetchall()
