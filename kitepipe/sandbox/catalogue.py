@@ -79,16 +79,15 @@ NIFTY MIDCAP 100|NIFTY MIDCAP 100|1011|46200|2001-01-01|X
 _LOTS = {"NIFTY": 65, "BANKNIFTY": 30, "M&M": 200, "CRUDEOIL": 100, "GOLD": 100}
 _BASES = {"NIFTY": "NIFTY 50", "BANKNIFTY": "NIFTY BANK", "M&M": "M&M"}
 _COMMODITIES = {"CRUDEOIL": 5970.0, "GOLD": 63200.0}
+# A contract keeps its token while it moves from far to near: numbers go by what it is.
+_NUMBERS = ("NIFTY", "BANKNIFTY", "M&M", "CRUDEOIL", "GOLD", "CE", "PE", "CE2", "PE2")
 
 
 @cache
 def catalogue(count: int) -> tuple[Listed | Slot, ...]:
     """Return the first `count` lines of the dump: instruments, and slots that contracts fill."""
     lines = _EQUITIES.split("\n")[1:-1]
-    rows = [
-        _slot(line[1:], place) if line[0] == "@" else _equity(line)
-        for place, line in enumerate(lines[:count])
-    ]
+    rows = [_slot(line[1:]) if line[0] == "@" else _equity(line) for line in lines[:count]]
     return (*rows, *(_more(number) for number in range(len(lines), count)))
 
 
@@ -138,8 +137,8 @@ def _more(number: int) -> Listed:
     return _equity(f"SAND{number:04}|SANDBOX COMPANY {number}|{30_000 + number}|{price}|{since}|F")
 
 
-def _slot(text: str, place: int) -> Slot:
-    number = 40_000 + place
+def _slot(text: str) -> Slot:
+    number = 40_000 + _NUMBERS.index(text if text in _NUMBERS else text[:-1])
     if text[:2] in ("CE", "PE"):
         base = _underlying("NIFTY")
         steps = 2 if text.endswith("2") else 0

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from kitepipe.model import IST, Interval
 from kitepipe.sandbox.clock import ist_seconds
+from kitepipe.sandbox.query import Query
 
 _FIELDS = ("date", "open", "high", "low", "close", "volume", "oi")
 Rows = list[bytes]
@@ -45,38 +46,38 @@ class Corrections:
         with self._lock:
             self._made[key, interval].append(correction)
 
-    def due(
-        self, key: str, interval: Interval, window_s: tuple[int, int], now: datetime
-    ) -> Sequence[Correction]:
-        """Return those that concern a window (IST seconds) at `now`."""
+    def due(self, key: str, query: Query, now: datetime) -> Sequence[Correction]:
+        """Return those that concern a query at `now`."""
         with self._lock:
-            made = list(self._made.get((key, interval), ()))
-        first, last = window_s
+            made = list(self._made.get((key, query.interval), ()))
         return [
             one
             for one in made
             if (one.since is None or one.since <= now)
-            and first <= ist_seconds(one.at) <= last
+            and query.first_s <= ist_seconds(one.at) <= query.last_s
             and one.at <= now
         ]
 
 
-def corrected(rows: bytes, corrections: Sequence[Correction], oi: bool) -> bytes:
+def corrected(rows: bytes, corrections: Sequence[Correction], query: Query) -> bytes:
     """Return `[..],[..]` with the corrections made, candle by candle."""
     texts = [b"[" + text + b"]" for text in rows[1:-1].split(b"],[")] if rows else []
     for one in corrections:
-        texts = _apply(texts, one, oi)
+        texts = _apply(texts, one, query)
     return b",".join(texts)
 
 
-def _apply(rows: Rows, one: Correction, oi: bool) -> Rows:
-    where = next((i for i, row in enumerate(rows) if row[2:26] == one.stamp), None)
+def _apply(rows: Rows, one: Correction, query: Query) -> Rows:
+    # A day candle is known by its date, whatever time of day its stamp shows.
+    end = 12 if query.interval is Interval.DAY else 26
+    named = one.stamp[: end - 2]
+    where = next((i for i, row in enumerate(rows) if row[2:end] == named), None)
     if one.gone:
         return rows if where is None else rows[:where] + rows[where + 1 :]
     if where is not None:
-        return [*rows[:where], _text(rows[where], one, oi), *rows[where + 1 :]]
-    later = next((i for i, row in enumerate(rows) if row[2:26] > one.stamp), len(rows))
-    return [*rows[:later], _text(None, one, oi), *rows[later:]]
+        return [*rows[:where], _text(rows[where], one, query.oi), *rows[where + 1 :]]
+    later = next((i for i, row in enumerate(rows) if row[2:end] > named), len(rows))
+    return [*rows[:later], _text(None, one, query.oi), *rows[later:]]
 
 
 def _text(row: bytes | None, one: Correction, oi: bool) -> bytes:

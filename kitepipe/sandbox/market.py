@@ -168,19 +168,19 @@ class Market:
         row = self.listing.current(now).get(query.token)
         if row is None:
             raise input_error("invalid token")
-        rows = self._rows(_spec(row, query), query, now)
+        rows = self.candle_rows(_spec(row, query), query, now)
         return Reply(200, HEAD + rows + TAIL)
 
-    def _rows(self, spec: Spec, query: Query, now: datetime) -> bytes:
+    def candle_rows(self, spec: Spec, query: Query, now: datetime) -> bytes:
+        """Return the candles of a query at an instant as `[..],[..]`, rebased and corrected."""
         splits = [
             (day, ratio)
             for key, day, ratio in self._splits
             if key == spec.key and now >= datetime.combine(day, _REBASED_AT)
         ]
         rows = self._history.rows(spec, query, ist_seconds(now), splits)
-        window = (query.first_s, query.last_s)
-        due = self.corrections.due(spec.key, query.interval, window, now)
-        return corrected(rows, due, query.oi) if due else rows
+        due = self.corrections.due(spec.key, query, now)
+        return corrected(rows, due, query) if due else rows
 
 
 def _source(options: SandboxOptions) -> tuple[History, Listing]:

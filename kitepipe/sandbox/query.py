@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kitepipe.model import Interval
+from kitepipe.model import IST, Interval
 from kitepipe.sandbox.clock import ist_seconds
 from kitepipe.sandbox.replies import input_error
 
@@ -55,7 +55,7 @@ def parse_query(
 def _instant(text: str, which: str) -> datetime:
     for form in _FORMS:
         try:
-            return datetime.strptime(text.strip(), form)
+            return datetime.strptime(text.strip(), form).replace(tzinfo=IST)
         except ValueError:
             continue
     raise input_error(f"invalid {which} date")

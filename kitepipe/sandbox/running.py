@@ -27,12 +27,14 @@ class Sandbox:
     def __init__(self, options: SandboxOptions | None = None) -> None:
         self.options = options or SandboxOptions()
         self.market = Market(self.options)
+        self._server: SandboxServer
+        self._thread: threading.Thread
+
+    def __enter__(self) -> Self:
         self._server = _bind(self.options, self.market)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True
         )
-
-    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

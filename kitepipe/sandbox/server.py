@@ -36,6 +36,7 @@ class SandboxServer(ThreadingHTTPServer):
         self.market = market
         self.stopping = threading.Event()
         self.bugs: list[str] = []
+        self.resets: set[socket.socket] = set()
         self._open: set[socket.socket] = set()
         self._jitter = random.Random(options.seed)
 
@@ -57,9 +58,13 @@ class SandboxServer(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection and close it."""
+        """Forget the connection and close it; one to be reset goes without a goodbye."""
         self._open.discard(request)
-        super().shutdown_request(request)
+        if request in self.resets:
+            self.resets.discard(request)
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep what went wrong in here; a client that goes away is no error."""
@@ -83,7 +88,7 @@ class SandboxHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
+    def do_GET(self) -> None:
         """Answer a GET."""
         self._answer()
 
@@ -140,6 +145,7 @@ class SandboxHandler(BaseHTTPRequestHandler):
         match reply.manner:
             case "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+                self.server.resets.add(self.connection)
                 self.close_connection = True
             case "stall":
                 self.server.stopping.wait(self.server.options.stall_s)
