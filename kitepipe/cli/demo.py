@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -114,11 +114,11 @@ def _tour(place: _Place) -> int:
         snapshot = pipeline.take_instruments(settings, bars)
         _refuse_real_work(settings)
         pipeline.apply_schema(settings, columnstore=False)
-        fetched = _sum([_fetch(settings, interval, bars) for interval in _DEPTH])
+        fetched = [_fetch(settings, interval, bars) for interval in _DEPTH]
         loaded = pipeline.load(replace(settings, candle_interval=tuple(_DEPTH)), bars)
     codes = [
         finish("instruments", snapshot, False),
-        finish("fetch", fetched, False),
+        finish("fetch", _sum(fetched), False),
         finish("load", loaded, False),
         finish("status", pipeline.status(settings), False),
     ]
@@ -135,20 +135,13 @@ def _fetch(settings: Settings, interval: Interval, bars: Progress) -> FetchRepor
     return pipeline.fetch(replace(settings, candle_interval=(interval,)), Bounds(first=first), bars)
 
 
+def _sum(reports: list[FetchReport]) -> FetchReport:
+    """Return three fetches as one; the instruments are the same three times."""
+    return replace(FetchReport.sum(reports), instruments=reports[0].instruments)
+
+
 def _today() -> date:
     return utc_now().astimezone(IST).date()
-
-
-def _sum(reports: list[FetchReport]) -> FetchReport:
-    """Return three fetches as one: the same instruments, everything else added up."""
-    merged = {
-        field.name: sum(
-            (getattr(r, field.name) for r in reports[1:]), getattr(reports[0], field.name)
-        )
-        for field in fields(FetchReport)
-        if field.name not in ("instruments", "interrupted")
-    }
-    return replace(reports[0], **merged)
 
 
 def _refuse_real_work(settings: Settings) -> None:

@@ -1,9 +1,9 @@
 """`kitepipe sandbox`: a server that speaks Kite's protocol, in the foreground."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,21 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", default=0, help="For synthetic history and faults.")
 @common_options
-def sandbox(
-    port: int,
-    rate_limit: float,
-    latency_ms: str,
-    now: datetime | None,
-    clock_runs: bool,
-    token: str,
-    api_key: str,
-    api_secret: str,
-    data: Path | None,
-    instruments: int,
-    splits: tuple[str, ...],
-    faults: str,
-    seed: int,
-) -> int:
+def sandbox(latency_ms: str, splits: tuple[str, ...], faults: str, **given: Any) -> int:
     """Serve Kite's protocol on this machine, for trials.
 
     No account is needed. The first line on stdout says when it is ready and where. Ctrl-C ends it.
@@ -68,27 +54,18 @@ def sandbox(
     from kitepipe.sandbox import SandboxOptions, parse_faults, serve
 
     options = SandboxOptions(
-        port=port,
-        rate_limit=rate_limit,
         latency_ms=_latency(latency_ms),
-        now=now,
-        clock_runs=clock_runs,
-        token=token,
-        api_key=api_key,
-        api_secret=api_secret,
-        data=data,
-        instruments=instruments,
         splits=tuple(_split(text) for text in splits),
         faults=parse_faults(faults),
-        seed=seed,
+        **given,
     )
 
     def ready(line: str) -> None:
         say(line)
-        root = line.rpartition(" ")[2]
-        tell("use it with:")
-        tell(f"  export KITEPIPE_API_ROOT={root} KITEPIPE_API_KEY={api_key} \\")
-        tell(f"         KITEPIPE_ACCESS_TOKEN={token}")
+        tell(
+            f"use it with:\n  export KITEPIPE_API_ROOT={line.rpartition(' ')[2]} "
+            f"KITEPIPE_API_KEY={options.api_key} KITEPIPE_ACCESS_TOKEN={options.token}"
+        )
 
     serve(options, ready)
     return 0

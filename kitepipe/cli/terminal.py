@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kitepipe.cli.logs import writes_json
 from kitepipe.cli.output import duration, number
-from kitepipe.progress import MeterContext, Progress
+from kitepipe.progress import Meter, Progress
 
 if TYPE_CHECKING:
     import rich.progress
@@ -72,7 +72,7 @@ class Lines:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
 
-    def meter(self, name: str, total: int, unit: str) -> MeterContext:
+    def meter(self, name: str, total: int, unit: str) -> AbstractContextManager[Meter]:
         """Open a meter that logs."""
         return _Line(name, total, unit, self._clock)
 
@@ -113,7 +113,7 @@ class Bars:
     def __init__(self, bars: "rich.progress.Progress") -> None:
         self._bars = bars
 
-    def meter(self, name: str, total: int, unit: str) -> MeterContext:
+    def meter(self, name: str, total: int, unit: str) -> AbstractContextManager[Meter]:
         """Add a bar."""
         return _Bar(self._bars, self._bars.add_task(name, total=total, unit=unit, detail=""))
 
