@@ -1,13 +1,11 @@
-"""The sandbox speaks Kite's protocol: bodies, errors, caps, sessions, dump, control door."""
+"""The sandbox speaks Kite's protocol: bodies, errors, caps, counts, the control door."""
 
-import gzip
-import hashlib
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection
 
@@ -15,9 +13,9 @@ import pytest
 import requests
 
 from kitepipe.errors import UsageError
-from kitepipe.model import IST, Instrument, Interval
-from kitepipe.sandbox import Sandbox, SandboxOptions
-from tests.sandbox_asking import AUTHORIZATION, NOW, ask, candles, refusal, sandbox
+from kitepipe.model import IST, Interval
+from kitepipe.sandbox import Sandbox, SandboxOptions, Split
+from tests.sandbox_asking import ask, candles, refusal, sandbox
 
 
 @pytest.fixture
@@ -116,147 +114,6 @@ def test_continuous_data_reaches_far_behind_the_contract(kite: Sandbox) -> None:
     assert [one[1:5] for one in own if one[0] > "2026-10-28"] == [one[1:5] for one in expired]
 
 
-@pytest.mark.parametrize(
-    "authorization", ["", "token sandbox_key:wrong", "token other:sandbox_token", "sandbox_token"]
-)
-def test_a_wrong_session_is_refused(kite: Sandbox, authorization: str) -> None:
-    """403 TokenException, before anything else is looked at."""
-    url = f"{kite.url}/instruments/historical/408065/nonsense"
-    reply = requests.get(url, headers={"Authorization": authorization}, timeout=10)
-    expected = (403, "TokenException", "Incorrect `api_key` or `access_token`.")
-    assert refusal(reply) == expected
-
-
-def test_a_key_without_a_data_plan_is_refused() -> None:
-    """403 PermissionException, for history only."""
-    with sandbox(permission=False) as kite:
-        reply = ask(kite, "INFY", "day", "2026-11-01 00:00:00", "2026-11-20 23:59:59")
-        dump = requests.get(f"{kite.url}/instruments", headers=AUTHORIZATION, timeout=10)
-    expected = (403, "PermissionException", "Insufficient permission for that call.")
-    assert refusal(reply) == expected
-    assert dump.status_code == 200
-
-
-def _login(kite: Sandbox, request_token: str, secret: str = "sandbox_secret") -> requests.Response:
-    text = f"sandbox_key{request_token}{secret}"
-    form = {
-        "api_key": "sandbox_key",
-        "request_token": request_token,
-        "checksum": hashlib.sha256(text.encode()).hexdigest(),
-    }
-    return requests.post(f"{kite.url}/session/token", data=form, timeout=10)
-
-
-def _profile(kite: Sandbox, token: str) -> int:
-    headers = {"Authorization": f"token sandbox_key:{token}"}
-    return requests.get(f"{kite.url}/user/profile", headers=headers, timeout=10).status_code
-
-
-def test_a_new_login_kills_the_old_token(kite: Sandbox) -> None:
-    """One access token lives at a time, and a request token opens one session only."""
-    first = _login(kite, "one").json()["data"]["access_token"]
-    second = _login(kite, "two").json()["data"]["access_token"]
-    assert [_profile(kite, token) for token in ("sandbox_token", first, second)] == [403, 403, 200]
-    assert refusal(_login(kite, "two"))[:2] == (403, "TokenException")
-
-
-def test_a_wrong_checksum_opens_nothing(kite: Sandbox) -> None:
-    """403 TokenException; the living token stays alive."""
-    assert refusal(_login(kite, "one", "other secret"))[:2] == (403, "TokenException")
-    assert _profile(kite, "sandbox_token") == 200
-
-
-def test_a_token_dies_at_six_in_the_morning(kite: Sandbox) -> None:
-    """By the sandbox's clock, 06:00 IST of the next day."""
-    token = _login(kite, "one").json()["data"]["access_token"]
-    kite.set_now(datetime(2026, 11, 21, 5, 59, tzinfo=IST))
-    assert _profile(kite, token) == 200
-    kite.set_now(datetime(2026, 11, 21, 6, 0, tzinfo=IST))
-    assert _profile(kite, token) == 403
-
-
-def test_logging_out_kills_the_token(kite: Sandbox) -> None:
-    """DELETE /session/token ends the session that it names."""
-    params = {"api_key": "sandbox_key", "access_token": "sandbox_token"}
-    reply = requests.delete(f"{kite.url}/session/token", params=params, timeout=10)
-    assert reply.json() == {"status": "success", "data": True}
-    assert _profile(kite, "sandbox_token") == 403
-
-
-def test_the_dump_is_gzipped_csv_of_every_kind(kite: Sandbox) -> None:
-    """Sixty rows: equities with odd symbols, indices, NFO and MCX contracts."""
-    reply = requests.get(f"{kite.url}/instruments", timeout=10, stream=True)
-    raw = reply.raw.read(decode_content=False)
-    lines = gzip.decompress(raw).decode().split("\r\n")
-    assert lines[0].startswith("instrument_token,exchange_token,tradingsymbol,name,last_price")
-    assert (len(lines), lines[-1]) == (62, "")
-    symbols = {line.split(",")[2] for line in lines[1:-1]}
-    assert {"INFY", "M&M", "BAJAJ-AUTO", "NIFTY PSU BANK", "735TN30-SG"} <= symbols
-    assert {line.split(",")[9] for line in lines[1:-1]} == {"EQ", "FUT", "CE", "PE"}
-    assert {line.split(",")[11] for line in lines[1:-1]} == {"NSE", "NFO", "MCX"}
-
-
-def test_the_dump_of_one_exchange_holds_no_other(kite: Sandbox) -> None:
-    """/instruments/MCX lists MCX."""
-    lines = requests.get(f"{kite.url}/instruments/MCX", timeout=10).text.splitlines()[1:]
-    assert lines
-    assert {line.rsplit(",", 1)[1] for line in lines} == {"MCX"}
-
-
-def test_the_dump_changes_at_half_past_eight(kite: Sandbox) -> None:
-    """A contract stays listed until the morning after its expiry; then its token is dead."""
-    token = kite.token_of("NIFTY26NOVFUT")
-    window = ("day", "2026-11-23 00:00:00", "2026-11-23 23:59:59")
-    statuses = []
-    for minute in (29, 30):
-        kite.set_now(datetime(2026, 11, 24, 8, minute, tzinfo=IST))
-        statuses.append(ask(kite, token, *window).status_code)
-    assert statuses == [200, 400]
-
-
-def test_a_contract_keeps_its_token_while_it_ages(kite: Sandbox) -> None:
-    """The far month becomes the near month under the same token."""
-    token = kite.token_of("NIFTY26DECFUT")
-    kite.set_now(datetime(2026, 12, 10, 12, 0, tzinfo=IST))
-    assert kite.token_of("NIFTY26DECFUT") == token
-
-
-def test_a_token_is_reused_by_a_later_contract(kite: Sandbox) -> None:
-    """Half a year later the dead token names another contract, as on Kite."""
-    token = kite.token_of("NIFTY26NOVFUT")
-    kite.set_now(datetime(2027, 4, 1, 12, 0, tzinfo=IST))
-    assert kite.token_of("NIFTY27MAYFUT") == token
-
-
-def test_listings_change_as_told(kite: Sandbox) -> None:
-    """A listing, a delisting, a new symbol and a new token, the last two with the same history."""
-    window = ("day", "2026-11-02", "2026-11-20")
-    before = candles(kite, "INFY", *window)
-    kite.rename("INFY", "INFOSYS")
-    kite.move_token("NSE:INFOSYS", 777_217)
-    kite.delist("TCS")
-    kite.list_instrument(Instrument(5_121, "NSE", "NEWCO", segment="NSE"), price=50)
-    assert candles(kite, 777_217, *window) == before
-    dead = ask(kite, 408_065, "day", "2026-11-02 00:00:00", "2026-11-20 23:59:59")
-    assert refusal(dead)[2] == "invalid token"
-    symbols = requests.get(f"{kite.url}/instruments/NSE", timeout=10).text
-    assert [f",{name}," in symbols for name in ("INFOSYS", "INFY", "TCS", "NEWCO")] == [
-        True,
-        False,
-        False,
-        True,
-    ]
-    assert len(candles(kite, "NEWCO", *window)) == len(before)
-
-
-def test_a_change_waits_for_its_instant(kite: Sandbox) -> None:
-    """`at` lets a token move while a run is under way."""
-    kite.move_token("INFY", 777_217, at=NOW + timedelta(minutes=1))
-    assert kite.token_of("INFY") == 408_065
-    kite.set_now(NOW + timedelta(minutes=1))
-    assert kite.token_of("INFY") == 777_217
-
-
 def test_the_date_header_follows_the_clock(kite: Sandbox) -> None:
     """What is settled is judged by this header."""
     when = datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -291,11 +148,11 @@ def test_requests_are_counted_by_kind_and_status(kite: Sandbox) -> None:
     candles(kite, "INFY", "day", "2026-11-02", "2026-11-20")
     ask(kite, 999, "day", "2026-11-02 00:00:00", "2026-11-20 23:59:59")
     requests.get(f"{kite.url}/instruments", timeout=10)
-    _login(kite, "one")
+    requests.post(f"{kite.url}/session/token", timeout=10)
     counts = kite.requests
     assert (counts.historical, counts.instruments, counts.session, counts.total) == (2, 1, 1, 4)
-    assert (counts.by_status, counts.too_many) == ({200: 3, 400: 1}, 0)
-    assert [entry.status for entry in kite.log] == [200, 400, 200, 200]
+    assert (counts.by_status, counts.too_many) == ({200: 2, 400: 2}, 0)
+    assert [entry.status for entry in kite.log] == [200, 400, 200, 400]
     assert kite.log[0].path.startswith("/instruments/historical/408065/day?from=2026-11-02")
     assert kite.log[0].received < kite.log[1].received
 
@@ -339,6 +196,12 @@ def test_serve_says_when_it_is_ready_and_where() -> None:
     assert prefix == "listening on"
     assert url.startswith("http://127.0.0.1:")
     assert reply.json()["total"] == 0
+
+
+def test_an_unlisted_symbol_is_a_usage_error() -> None:
+    """Whoever mistypes a symbol hears of it at once, on the command line too."""
+    with pytest.raises(UsageError, match="INFI"):
+        sandbox(splits=(Split("INFI", date(2026, 11, 19), 2),))
 
 
 def test_a_port_in_use_is_a_usage_error(kite: Sandbox) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+from kitepipe.errors import UsageError
 from kitepipe.model import IST
 from kitepipe.sandbox.series import Listed
 
@@ -40,11 +41,11 @@ class Listing:
             return self._cached[1]
 
     def find(self, name: str | int, now: datetime) -> Listed:
-        """Return the row of `NSE:INFY`, `INFY` or a token; ValueError when it is not listed."""
+        """Return the row of `NSE:INFY`, `INFY` or a token; UsageError when it is not listed."""
         for row in self.current(now).values():
             if _named(row, name):
                 return row
-        raise ValueError(f"sandbox: {name!r} is not listed at {now.astimezone(IST)}")
+        raise UsageError(f"sandbox: {name!r} is not listed at {now.astimezone(IST)}")
 
     def csv(self, now: datetime, exchange: str | None = None) -> bytes:
         """Return the dump, of one exchange or all, with the line ends of Kite's."""
