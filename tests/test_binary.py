@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,7 +86,8 @@ def _history(folder: Path) -> Path:
 @contextmanager
 def _sandbox(binary: Path, bare: dict[str, str], data: Path) -> Iterator[str]:
     """Run the executable's own sandbox: yields the address it says it listens on."""
-    options = ("--port", "0", "--rate-limit", "0", "--token", "token", "--data", str(data))
+    session = ("--api-key", "key", "--token", "token")
+    options = ("--port", "0", "--rate-limit", "0", *session, "--data", str(data))
     server = subprocess.Popen(
         [str(binary), "sandbox", *options], cwd=data, env=bare, stdout=subprocess.PIPE, text=True
     )
@@ -123,6 +125,26 @@ def test_binary_fetches_and_loads(
     rows = look("select trade_date::text, close, volume from kite_ohlcv order by date")
     assert rows == [("2026-01-05", 1510, 1000), ("2026-01-06", 1525.25, 2000),
                     ("2026-01-07", 1499, 3000)]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_is_one_interrupt(
+    binary: Path, bare: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C ends the executable as orderly as it ends `python -m kitepipe`.
+
+    A terminal (systemd too) signals the unpacking parent and its child, and the parent passes on
+    what it gets: the second one, a moment later, must not cut the first one's cleaning up short.
+    """
+    server = subprocess.Popen(
+        [str(binary), "sandbox", "--port", "0"], cwd=tmp_path, env=bare, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    assert server.stdout.readline().startswith("listening on")
+    os.killpg(server.pid, number)
+    _, told = server.communicate(timeout=30)
+    assert (server.returncode, "interrupted" in told, "Traceback" in told) == (0, False, False)
 
 
 def test_binary_holds_no_passengers(binary: Path) -> None:
