@@ -21,7 +21,9 @@ LEVELS = [
     ({"__main__"}, "apart"),
     ({"cli"}, "apart"),
     ({"pipeline", "sandbox"}, "apart"),  # the sandbox knows nothing of what it is asked by
+    ({"prepare", "forecast", "doors"}, "neighbours"),  # the pipeline's, on its way to a stage
     ({"fetch", "load"}, "apart"),
+    ({"holder"}, "apart"),
     ({"kite", "staging", "warehouse"}, "apart"),
     (
         {"plan", "sessions", "config", "settings", "session", "embedded", "filters", "candle"},
@@ -92,7 +94,8 @@ def _within(name: str, outside: str) -> bool:
 @pytest.mark.parametrize("path", MODULES, ids=_ids)
 def test_every_file_has_a_room(path: Path) -> None:
     """A new file belongs to a room that has its level: add a room to LEVELS on purpose only."""
-    assert path == PACKAGE / "__init__.py" or _room(path) in LEVEL
+    if path != PACKAGE / "__init__.py":
+        assert _room(path) in LEVEL
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_ids)
@@ -104,7 +107,9 @@ def test_arrows_run_down(path: Path) -> None:
     wrong = {
         other
         for other in _ours(path) - {room}
-        if LEVEL[other] > LEVEL[room] or (LEVEL[other] == LEVEL[room] and room in APART)
+        if other not in LEVEL
+        or LEVEL[other] > LEVEL[room]
+        or (LEVEL[other] == LEVEL[room] and room in APART)
     }
     assert wrong == set()
 
@@ -172,8 +177,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     ]
-    long = [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > 50]
-    assert (len(text.splitlines()) <= 300, long) == (True, [])
+    lines = len(text.splitlines())
+    assert lines <= 300
+    assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > 50] == []
 
 
 def test_version_imports_nothing_heavy() -> None:
