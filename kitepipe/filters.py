@@ -34,7 +34,8 @@ class InstrumentFilter:
 
     def _render(self, form: str) -> str:
         text = sql.load("instrument_filter")
-        predicate = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+        lines = (line.strip() for line in text.splitlines() if not line.startswith("--"))
+        predicate = " ".join(lines)
         return predicate.format(**{name: form.format(name) for name in _NAMES})
 
     def _parameters(self) -> dict[str, Any]:

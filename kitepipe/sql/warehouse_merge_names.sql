@@ -7,9 +7,8 @@ create temp table kite_merged on commit drop as
 with
 told as (
     select
-        m.instrument_id, k.valid_from,
-        greatest(k.valid_to, k.valid_from + 1) as valid_to, -- a dump may end one of the same day
-        k.exchange, k.tradingsymbol, k.instrument_token, k.exchange_token
+        m.instrument_id, k.valid_from, k.valid_to, k.exchange, k.tradingsymbol,
+        k.instrument_token, k.exchange_token
     from kite_incoming as k
     join kite_match as m on m.instrument_key = k.instrument_key
     union
@@ -62,7 +61,16 @@ bounded as (
         ) as valid_to
     from joined
 )
+-- A name that ended on the day it began is kept only where the instrument had no other.
 select
     instrument_id, valid_from, valid_to, exchange, tradingsymbol, instrument_token, exchange_token
-from bounded
-where valid_to is null or valid_to > valid_from
+from (
+    select
+        *,
+        coalesce(valid_to > valid_from, true) as lasted,
+        bool_or(coalesce(valid_to > valid_from, true)) over whole as any_lasted,
+        run = max(run) over whole as is_last
+    from bounded
+    window whole as (partition by instrument_id)
+) as judged
+where lasted or (is_last and not any_lasted)

@@ -1,4 +1,5 @@
--- Instruments that are wanted, listed or not; {predicate} is instrument_filter.sql's.
+-- Instruments that are wanted, listed or not; which, is told by instrument_filter.sql (never name
+-- it in a comment: psycopg2 writes parameters into the text, and one may hold a line break).
 -- Reads kite_instruments. One row is one instrument: the columns of model.Instrument in order.
 -- Continuous series are left out: they bear the names of contracts.
 select
