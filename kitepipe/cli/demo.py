@@ -85,7 +85,12 @@ def _sandbox_settings(folder: Path) -> Iterator[Settings]:
     # A staging file belongs to one address for good: a second demo here must find the same one.
     port_file = folder / "sandbox.port"
     port = int(port_file.read_text()) if port_file.exists() else 0
-    options = SandboxOptions(port=port, rate_limit=None, other_rate_limit=_ASKED_FASTER)
+    options = SandboxOptions(
+        port=port,
+        rate_limit=None,
+        other_rate_limit=_ASKED_FASTER,
+        api_key=f"demo_{os.getpid()}",  # processes with the same key wait for each other
+    )
     with Sandbox(options) as sandbox:
         port_file.write_text(sandbox.url.rpartition(":")[2])
         yield Settings(
