@@ -17,7 +17,7 @@ from kitepipe.errors import UsageError
 from kitepipe.session_file import Session
 from kitepipe.settings import KEYS, Key, Settings
 
-__all__ = ["KEYS", "ConfigLoader", "Key", "Session", "Settings"]
+__all__ = ["KEYS", "ConfigLoader", "Key", "Session", "Settings", "changed"]
 
 # The test-suite's own variables: no concern of ours, and no typing errors either.
 _FOREIGN_VARIABLES = ("KITEPIPE_TEST_", "KITEPIPE_REQUIRE_TIMESCALE")
@@ -43,9 +43,7 @@ class ConfigLoader:
         given = self._from_file(file) if file else {}
         given |= self._from_environment()
         given |= _from_flags(overrides)
-        settings = replace(self._defaults(file), **{k: v.value for k, v in given.items()})
-        check_links(settings, {name: item.place for name, item in given.items()})
-        return settings
+        return _applied(self._defaults(file), given)
 
     def _file(self) -> Path | None:
         named = self._path or self._environ.get("KITEPIPE_CONFIG")
@@ -102,6 +100,17 @@ class ConfigLoader:
             key = names[variable]
             given[key.name] = _parse(key, self._environ[variable], variable)
         return given
+
+
+def changed(settings: Settings, **overrides: Any) -> Settings:
+    """Return settings with some of them replaced, judged as flags are; None is not given."""
+    return _applied(settings, _from_flags(overrides))
+
+
+def _applied(settings: Settings, given: Mapping[str, _Given]) -> Settings:
+    settings = replace(settings, **{name: item.value for name, item in given.items()})
+    check_links(settings, {name: item.place for name, item in given.items()})
+    return settings
 
 
 def _from_flags(overrides: Mapping[str, Any]) -> dict[str, _Given]:

@@ -9,7 +9,7 @@ from kitepipe.errors import UsageError
 from kitepipe.model import Interval
 
 if TYPE_CHECKING:
-    from kitepipe.config import Settings
+    from kitepipe.settings import Settings
 
 # Kite's documented limit for history, per API key.
 KITE_RATE_LIMIT = 3.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitepipe.config import KEYS, ConfigLoader, Settings
+from kitepipe.config import KEYS, ConfigLoader, Settings, changed
 from kitepipe.config_links import has_password, is_loopback
 from kitepipe.errors import UsageError
 from kitepipe.model import Interval
@@ -216,6 +216,15 @@ def test_more_than_kites_rate_is_for_this_machine_only() -> None:
     """A limit above Kite's would get the key blocked; the sandbox here may be asked faster."""
     assert _load(rate_limit="500", api_root="http://127.0.0.1:8080").rate_limit == 500
     assert "--rate-limit = 500" in _refusal(rate_limit="500")
+
+
+def test_settings_that_are_changed_are_judged_again() -> None:
+    """A library call cannot slip in what a flag could not."""
+    settings = changed(_load(), batch_size="7", exchanges=["NSE"], dsn=None)
+    assert (settings.batch_size, settings.exchanges) == (7, ("NSE",))
+    for wrong in ({"rate_limit": 500}, {"batch_size": 0}, {"bogus": 1}, {"api_key": "hush"}):
+        with pytest.raises(UsageError):
+            changed(settings, **wrong)
 
 
 def test_continuous_wants_day_candles() -> None:
