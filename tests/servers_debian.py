@@ -33,21 +33,22 @@ def debian(say: Say) -> Programs:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kitepipe"
     cache.mkdir(parents=True, exist_ok=True)
     tree = cache / f"{SUITE}-{PACKAGE}"
-    with _locked(cache / "lock"):
+    with _locked(cache / "lock") as lock:
         if not tree.exists():
             say(f"making a Debian tree with TimescaleDB in {tree}: about a minute, once")
-            _make(tree, say)
+            _make(tree, say, lock)
     return Programs(BINDIR, tree)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[int]:
+    """Hold the lock; it lasts as long as any process has the file that this yields open."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
-def _make(tree: Path, say: Say) -> None:
+def _make(tree: Path, say: Say, lock: int) -> None:
     part = tree.with_name(tree.name + ".part")
     _remove(part)  # nobody else makes it: we hold the lock
     if not shutil.which("debootstrap"):
@@ -55,11 +56,14 @@ def _make(tree: Path, say: Say) -> None:
         _run("apt-get", "-q", "update")
         _run("apt-get", "-q", "install", "-y", "--no-install-recommends", "debootstrap")
     try:
-        _run("debootstrap", "--variant=minbase", f"--include={PACKAGE}", SUITE, str(part))
+        # It outlives tests that are killed: the lock is its own too, until it has ended.
+        _run(
+            "debootstrap", "--variant=minbase", f"--include={PACKAGE}", SUITE, str(part), lock=lock
+        )
         if not (part / CONTROL).exists():
             raise UnavailableError(f"debootstrap left no {CONTROL}")
-        for archives in (part / "var/cache/apt/archives").glob("*.deb"):
-            archives.unlink()
+        for archive in (part / "var/cache/apt/archives").glob("*.deb"):
+            archive.unlink()
     except BaseException:
         _remove(part)
         raise
@@ -76,11 +80,11 @@ def _remove(tree: Path) -> None:
         shutil.rmtree(tree)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, lock: int | None = None) -> None:
     try:
         subprocess.run(
             command, check=True, text=True, stdin=subprocess.DEVNULL, timeout=BUILD_S, cwd="/",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(lock,) if lock else (),
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
