@@ -138,6 +138,12 @@ def test_a_run_that_stopped_early_says_why() -> None:
     assert _plain(heading) == "fetch: stopped early: 22:30 is reached"
 
 
+def test_a_report_that_only_tells_has_nothing_done() -> None:
+    """The heading of a plan or a status claims no work."""
+    assert _plain(text_of("status", StatusReport())[0]) == "status:"
+    assert _plain(text_of("doctor", REPORTS[-1])[0]) == "doctor: incomplete"
+
+
 def test_a_report_of_another_kind_is_shown_too() -> None:
     """A report that has no layout of its own shows its numbers."""
 

@@ -61,6 +61,8 @@ def text_of(verb: str, report: Report) -> list[str]:
 def _heading(verb: str, report: Report) -> str:
     seconds = getattr(report, "seconds", 0.0)
     spent = f" in {duration(seconds)}" if seconds else ""
+    if isinstance(report, (PlanReport, StatusReport, SchemaReport)) and not report.failures:
+        return f"{click.style(verb, bold=True)}:"  # they only tell: nothing is done or undone
     if report.interrupted:
         word, colour = f"stopped early: {report.interrupted}", "yellow"
     elif report.exit_code:
