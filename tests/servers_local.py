@@ -64,7 +64,7 @@ class Programs:
         """Lend a fresh folder of the server's own user (with all of `root` in its path)."""
         parent = self.root / "var/tmp" if self._chrooted else Path(tempfile.gettempdir())
         _sweep(parent)
-        home = Path(tempfile.mkdtemp(prefix=f"kitepipe-{os.getpid()}-", dir=parent))
+        home = Path(tempfile.mkdtemp(prefix=f"kitepipe-test-{os.getpid()}-", dir=parent))
         try:
             if owner := self.owner():
                 os.chown(home, *owner)
@@ -79,8 +79,8 @@ class Programs:
 
 def _sweep(parent: Path) -> None:
     """Remove what killed runs left: their servers died with them, their folders did not."""
-    for home in parent.glob("kitepipe-[0-9]*-*"):
-        pid = home.name.split("-")[1]
+    for home in parent.glob("kitepipe-test-*-*"):
+        pid = home.name.split("-")[2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
             shutil.rmtree(home, ignore_errors=True)
 
