@@ -20,8 +20,10 @@ _LINES = 4096  # lines of COPY in memory at a time
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": None})
 _STEPS = (
     "warehouse_create_newest",
+    "warehouse_analyze_incoming",
     "warehouse_match_instruments",
     "warehouse_upsert_instruments",
+    "warehouse_create_untold",
     "warehouse_merge_names",
     "warehouse_delete_names",
     "warehouse_upsert_names",

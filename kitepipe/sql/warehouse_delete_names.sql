@@ -1,8 +1,8 @@
 -- Names that became part of another period.
--- Reads kite_merged, kite_match. Writes kite_instrument_names. One row is one name.
+-- Reads kite_merged, kite_untold. Writes kite_instrument_names. One row is one name.
 delete from kite_instrument_names as w
 where
-    w.instrument_id in (select instrument_id from kite_match)
+    w.instrument_id in (select instrument_id from kite_untold)
     and not exists (
         select
         from kite_merged as n

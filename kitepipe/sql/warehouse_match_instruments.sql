@@ -9,11 +9,7 @@ with
 contract as (
     select
         n.instrument_key,
-        i.instrument_id,
-        dense_rank() over (
-            order by n.exchange, n.tradingsymbol, n.expiry, n.strike, n.instrument_type,
-            n.continuous
-        ) as identity
+        i.instrument_id
     from kite_newest as n
     left join kite_instruments as i
         on
@@ -55,20 +51,36 @@ agreed as (
     from chosen
     order by instrument_id, meeting desc, names desc, since, instrument_key
 ),
-known as (
-    select instrument_key, instrument_id, 'contract ' || identity as identity from contract
-    union all
-    select n.instrument_key, a.instrument_id, 'key ' || n.instrument_key
+listed as (
+    select
+        n.instrument_key,
+        a.instrument_id
     from kite_newest as n
     left join agreed as a on a.instrument_key = n.instrument_key
     where n.expiry is null
+),
+found as (
+    select instrument_key, instrument_id from contract
+    union all
+    select instrument_key, instrument_id from listed
+),
+unknown as (
+    select
+        f.instrument_key,
+        dense_rank() over (
+            order by
+                n.exchange, n.tradingsymbol, n.expiry, n.strike, n.instrument_type, n.continuous,
+                case when n.expiry is null then n.instrument_key end
+        ) as place
+    from found as f
+    join kite_newest as n on n.instrument_key = f.instrument_key
+    where f.instrument_id is null
 )
 select
-    instrument_key,
-    instrument_id is null as is_new,
+    f.instrument_key,
     coalesce(
-        instrument_id,
-        (select coalesce(max(instrument_id), 0) from kite_instruments)
-        + dense_rank() over (partition by instrument_id is null order by identity)
+        f.instrument_id,
+        u.place + (select coalesce(max(instrument_id), 0) from kite_instruments)
     )::integer as instrument_id
-from known
+from found as f
+left join unknown as u on u.instrument_key = f.instrument_key

@@ -1,8 +1,8 @@
--- The names of the matched instruments, as all staging files together tell them.
+-- The names of instruments of which something new is told, as all staging files tell them.
 -- Periods of one name that touch or overlap become one. It ends with the latest end that anyone
 -- saw, unless somebody saw the name again from then on: a period that began before that end and
 -- is still open comes from a staging file that was no longer fed. The next name ends it anyway.
--- Reads kite_incoming, kite_match, kite_instrument_names. Writes temp table kite_merged.
+-- Reads kite_incoming, kite_match, kite_untold, kite_instrument_names. Writes kite_merged (temp).
 create temp table kite_merged on commit drop as
 with
 told as (
@@ -11,12 +11,13 @@ told as (
         k.instrument_token, k.exchange_token
     from kite_incoming as k
     join kite_match as m on m.instrument_key = k.instrument_key
+    join kite_untold as u on u.instrument_id = m.instrument_id
     union
     select
         w.instrument_id, w.valid_from, w.valid_to, w.exchange, w.tradingsymbol,
         w.instrument_token, w.exchange_token
     from kite_instrument_names as w
-    where w.instrument_id in (select instrument_id from kite_match)
+    where w.instrument_id in (select instrument_id from kite_untold)
 ),
 linked as (
     select

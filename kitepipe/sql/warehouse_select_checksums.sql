@@ -18,7 +18,7 @@ cross join lateral (
         )::text as checksum
     from (
         select
-            extract(epoch from h.date)::bigint / 60 as minute,
+            floor(date_part('epoch', h.date) / 60)::bigint as minute,
             (
                 mod(scaled.open, 2147483647) * 31
                 + mod(scaled.high, 2147483647) * 37

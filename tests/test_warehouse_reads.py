@@ -1,0 +1,230 @@
+"""What the warehouse answers: coverage for a fresh staging file, checksums, totals."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given
+
+from kitepipe.model import IST, Instrument, Interval, Window
+from kitepipe.warehouse import (
+    Checksum,
+    DatabaseManager,
+    QuarantinedCandle,
+    ReplyCounts,
+    SeriesCoverage,
+    Totals,
+)
+from kitepipe.warehouse_copy import Columns
+from kitepipe.warehouse_rows import NEVER_REBASED, instant
+from tests.servers import looking
+from tests.warehouse_help import (
+    FETCHED_AT,
+    MINUTE_US,
+    candle_columns,
+    columns,
+    entry,
+    minutes,
+    name,
+    new_instrument,
+)
+
+JANUARY = Window(date(2024, 1, 1), date(2024, 1, 31))
+QUARTER = Window(date(2024, 1, 1), date(2024, 3, 31))
+
+
+@pytest.fixture
+def db(plain_dsn: str) -> Iterator[DatabaseManager]:
+    """An empty warehouse."""
+    with DatabaseManager(plain_dsn) as manager:
+        manager.apply_schema()
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def module_db(module_plain_dsn: str) -> Iterator[DatabaseManager]:
+    """A warehouse for many examples."""
+    with DatabaseManager(module_plain_dsn) as manager:
+        manager.apply_schema()
+        yield manager
+
+
+def put(db: DatabaseManager, series_id: int, candles: Columns) -> None:
+    """Store candles of the minute series."""
+    with db.series(series_id, Interval.MINUTE) as series:
+        series.copy_new(candles, 1)
+        series.finish({})
+
+
+# The same sum as warehouse_select_checksums.sql, in the other engine that `verify` asks.
+_CHECKSUM = """
+select count(*), coalesce(sum(mod(value, 2147483647) * (mod(at_us // 60000000, 65521) + 1)), 0)
+from (
+    select
+        at_us,
+        (
+            mod(case when abs(open) < 9e14 then floor(open * 10000 + 0.5)::bigint else -1 end,
+                2147483647) * 31
+            + mod(case when abs(high) < 9e14 then floor(high * 10000 + 0.5)::bigint else -1 end,
+                2147483647) * 37
+            + mod(case when abs(low) < 9e14 then floor(low * 10000 + 0.5)::bigint else -1 end,
+                2147483647) * 41
+            + mod(case when abs(close) < 9e14 then floor(close * 10000 + 0.5)::bigint else -1 end,
+                2147483647) * 43
+            + mod(volume, 2147483647) * 47
+            + mod(coalesce(oi, -1), 2147483647) * 53
+        ) as value
+    from candle
+)
+"""
+
+
+@given(candles=candle_columns())
+def test_duckdb_computes_the_same_checksum(module_db: DatabaseManager, candles: Columns) -> None:
+    """Count and integer checksum agree between the engines for any storable numbers."""
+    series_id = new_instrument(module_db)
+    put(module_db, series_id, candles)
+    with duckdb.connect() as connection:
+        connection.register("candle", dict(candles))
+        expected = connection.execute(_CHECKSUM).fetchall()[0]
+    assert module_db.checksums(series_id, Interval.MINUTE, [QUARTER]) == [Checksum(*expected)]
+
+
+def test_a_checksum_covers_whole_ist_dates(module_db: DatabaseManager) -> None:
+    """A window holds its candles from 00:00 IST of its first date to the end of its last."""
+    series_id = new_instrument(module_db)
+    days = [
+        datetime(2024, 1, day, hour, minute, tzinfo=IST)
+        for day, hour, minute in ((1, 23, 59), (2, 0, 0), (2, 23, 59), (3, 0, 0))
+    ]
+    at_us = [round(day.timestamp()) * 1_000_000 for day in days]
+    put(module_db, series_id, columns(at_us))
+    windows = [Window(date(2024, 1, a), date(2024, 1, b)) for a, b in ((2, 2), (1, 3), (4, 9))]
+    sums = module_db.checksums(series_id, Interval.MINUTE, windows)
+    assert [found.candles for found in sums] == [2, 4, 0]
+    assert sums[2] == Checksum(0, 0)
+    assert module_db.checksums(series_id, Interval.MINUTE, []) == []
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"open": 100.0001},
+    {"high": 101.0},
+    {"low": 99.9999},
+    {"close": 100.05},
+    {"volume": 11},
+    {"oi": 0},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_any_changed_field_changes_the_checksum(
+    module_db: DatabaseManager, change: dict[str, Any]
+) -> None:
+    """One field of one candle is enough, as small as the fourth decimal, or oi that becomes 0."""
+    sums = set()
+    for changed in ({}, change):
+        series_id = new_instrument(module_db)
+        candles = columns(minutes(0, 1, 2))
+        for field, value in changed.items():
+            candles[field][1] = value
+        put(module_db, series_id, candles)
+        sums.update(module_db.checksums(series_id, Interval.MINUTE, [JANUARY]))
+    assert len(sums) == 2
+
+
+def test_swapped_candles_change_the_checksum(module_db: DatabaseManager) -> None:
+    """The same candles at each other's times are another history."""
+    sums = set()
+    for prices in ([1.0, 2.0], [2.0, 1.0]):
+        series_id = new_instrument(module_db)
+        candles = columns(minutes(0, 1))
+        candles["close"] = np.array(prices)
+        put(module_db, series_id, candles)
+        sums.update(module_db.checksums(series_id, Interval.MINUTE, [JANUARY]))
+    assert len(sums) == 2
+
+
+def test_absurd_foreign_prices_do_not_break_the_checksum(
+    module_db: DatabaseManager, module_plain_dsn: str
+) -> None:
+    """NaN, infinities and numbers beyond all prices are summed as one value, not an error."""
+    series_id = new_instrument(module_db)
+    insert = (
+        "insert into kite_ohlcv_historic values "
+        "(%s, 'minute', %s, 'NaN', 'Infinity', '-Infinity', 1e300, 0, null, 0)"
+    )
+    with looking(module_plain_dsn) as look:
+        look(insert, series_id, instant(minutes(0)[0]))
+    assert module_db.checksums(series_id, Interval.MINUTE, [JANUARY])[0].candles == 1
+
+
+def test_coverage_is_what_replies_settled(db: DatabaseManager) -> None:
+    """Islands of settled dates, holes open; upserts and replies of an old epoch do not count."""
+    future = name(1, 900, "NIFTY24JANFUT", expiry=date(2024, 1, 25), instrument_type="FUT")
+    series_id = db.sync_instruments("s1", [future])[1]
+    settled = [(1, 5), (6, 9), (20, 22), (21, 21)]
+    entries = [
+        entry(number, first=date(2024, 1, first), last=date(2024, 1, last))
+        for number, (first, last) in enumerate(settled)
+    ]
+    old = FETCHED_AT - timedelta(days=1)
+    entries += [entry(8, fetched_at=old), entry(9, first=None, last=None)]
+    with db.series(series_id, Interval.MINUTE) as series:
+        batch_id = series.claim(entries)[entries[0].key]
+        series.copy_new(columns([*minutes(0, 1), minutes(15 * 60)[0] + 1440 * MINUTE_US]), batch_id)
+        state = series.finish({e.key: ReplyCounts() for e in entries}, FETCHED_AT)
+    assert db.series_coverage() == [
+        SeriesCoverage(
+            series_id,
+            Instrument(
+                900,
+                "NSE",
+                "NIFTY24JANFUT",
+                "NIFTY24JANFUT LTD",
+                "FUT",
+                "NSE",
+                date(2024, 1, 25),
+                0.0,
+                3,
+                0.05,
+                1,
+            ),
+            False,
+            Interval.MINUTE,
+            FETCHED_AT,
+            FETCHED_AT,
+            state.first,
+            state.last,
+            date(2024, 1, 3),
+            (
+                Window(date(2024, 1, 1), date(2024, 1, 9)),
+                Window(date(2024, 1, 20), date(2024, 1, 22)),
+            ),
+        )
+    ]
+
+
+def test_a_series_without_candles_is_covered_too(db: DatabaseManager) -> None:
+    """An empty reply is an answer: its dates are covered, and there is no session."""
+    series_id = new_instrument(db)
+    with db.series(series_id, Interval.DAY) as series:
+        series.claim([entry()])
+        series.finish({entry().key: ReplyCounts()})
+    (found,) = db.series_coverage()
+    assert (found.settled, found.last_session, found.first) == ((JANUARY,), None, None)
+    assert (found.epoch, found.interval) == (NEVER_REBASED, Interval.DAY)
+
+
+def test_totals(db: DatabaseManager) -> None:
+    """Totals come from the series rows and the ledger, without counting candles."""
+    assert db.totals() == Totals(0, 0, 0, 0)
+    series_id = new_instrument(db)
+    with db.series(series_id, Interval.MINUTE) as series:
+        series.claim([entry()])
+        series.copy_new(columns(minutes(0, 1, 2)), 1)
+        series.quarantine([QuarantinedCandle("s1", 1, 0, "bad_date", "[]")])
+        series.finish({entry().key: ReplyCounts(new=3)})
+    assert db.totals() == Totals(1, 3, 1, 1)
