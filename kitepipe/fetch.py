@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta
 
 from kitepipe.errors import (
     AllInstrumentsFailed,
-    AuthenticationError,
     InstrumentRefused,
     KiteUnreachable,
     RequestFailed,

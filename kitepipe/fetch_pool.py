@@ -75,9 +75,9 @@ class Pool(Generic[In, Out]):
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                outcome = Outcome[In, Out](job, self._work(job), None)
+                outcome: Outcome[In, Out] = Outcome(job, self._work(job), None)
             except Interrupted:
                 continue
             except BaseException as error:  # the main thread decides what it means
-                outcome = Outcome[In, Out](job, None, error)
+                outcome = Outcome(job, None, error)
             self._outcomes.put(outcome)

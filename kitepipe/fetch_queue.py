@@ -3,13 +3,19 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from kitepipe.model import IST, Reply, Series, Window
 from kitepipe.plan import Bounds, Known, plan_windows
 from kitepipe.sessions import period_of, settled_through
-from kitepipe.staging_series import FIRST_EPOCH, SeriesKey, StagedKnowledge, key_of
+from kitepipe.staging_series import (
+    FIRST_EPOCH,
+    SeriesKey,
+    StagedKnowledge,
+    StagedSeries,
+    key_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +41,7 @@ class Job:
     session: date | None = None
     period: date | None = None
     must_compare: bool = False
+    staged: StagedSeries | None = None  # what this run has staged of it
 
     def next_window(self, period: date) -> Window:
         """Take the next window; where a new period has begun since, a known session first."""
@@ -49,6 +56,12 @@ class Job:
         self.session = max(filter(None, [self.session, *sessions]), default=None)
         self.period = period
         self.must_compare = False
+        self.staged = _and(self.staged or self._nothing(), reply)
+
+    def _nothing(self) -> StagedSeries:
+        instrument = self.series.instrument
+        names = (instrument.exchange, instrument.tradingsymbol)
+        return StagedSeries(key_of(self.series), *names, 0, 0, None, None)
 
     def begin_epoch(self, epoch: datetime, settled: Window | None, max_days: int | None) -> None:
         """Plan the whole life again, but for what the reply that began the epoch settled."""
@@ -66,6 +79,19 @@ class Job:
         )
 
 
+def _and(staged: StagedSeries, reply: Reply) -> StagedSeries:
+    contents = reply.contents
+    firsts = [day for day in (staged.first_candle, contents.first_candle) if day]
+    lasts = [day for day in (staged.last_candle, *contents.newest_sessions[:1]) if day]
+    return replace(
+        staged,
+        replies=staged.replies + 1,
+        bytes=staged.bytes + len(reply.body),
+        first_candle=min(firsts, default=None),
+        last_candle=max(lasts, default=None),
+    )
+
+
 def plan_jobs(
     series: Iterable[Series],
     known: Mapping[SeriesKey, StagedKnowledge],
@@ -76,12 +102,12 @@ def plan_jobs(
     margin: timedelta,
 ) -> list[Job]:
     """Return a job for each series that has a window to ask, in the order of `series`."""
-    jobs = []
-    for one in series:
-        job = _plan_job(one, known.get(key_of(one), StagedKnowledge(Known())), bounds, bootstrap, now, margin)
-        if job and job.windows:
-            jobs.append(job)
-    return jobs
+    unknown = StagedKnowledge(Known())
+    jobs = (
+        _plan_job(one, known.get(key_of(one), unknown), bounds, bootstrap, now, margin)
+        for one in series
+    )
+    return [job for job in jobs if job and job.windows]
 
 
 def _plan_job(

@@ -154,10 +154,10 @@ class KiteClientWrapper:
         continuous: bool = False,
         oi: bool = False,
     ) -> list[dict[str, Any]] | dict[str, Any]:
-        """Return the candles of inclusive IST dates as dicts (`OHLCVCandle.to_dict`), as Kite sent
-        them; where the request came to nothing, `{"error": why, "error_type": ..., "code": ...}`.
+        """Return the candles of inclusive IST dates as dicts (`OHLCVCandle.to_dict`), unjudged.
 
         One request: the dates must fit the interval's cap. Dates of candles are aware datetimes.
+        Where it came to nothing: `{"error": why, "error_type": class, "code": HTTP status}`.
         """
         instrument = Instrument(instrument_token, "", f"token {instrument_token}")
         series = Series(0, instrument, Interval(interval), 0, oi, continuous)

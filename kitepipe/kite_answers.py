@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
+import urllib3
 
 from kitepipe.errors import (
     AuthenticationError,
@@ -60,7 +61,7 @@ def read_answer(response: requests.Response, timeout_s: float) -> Answer:
                 raise TransientError(f"the body did not arrive within {timeout_s:g} s")
             if size > _MAX_BYTES:
                 raise TransientError(f"the body is longer than {_MAX_BYTES} bytes")
-    except (OSError, requests.packages.urllib3.exceptions.HTTPError) as error:
+    except (OSError, urllib3.exceptions.HTTPError) as error:
         raise TransientError(f"the body broke off: {type(error).__name__}") from error
     headers = response.headers
     return Answer(

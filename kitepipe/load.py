@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tenacity
 
@@ -109,10 +109,11 @@ class Loader:
                 f"{tally.waiting} replies wait: their series were re-based and are not fetched "
                 "anew in full; the next fetch goes on with them"
             )
+        candles: dict[str, Any] = {kind: tally.candles.get(kind, 0) for kind in _KINDS}
         return LoadReport(
             series=tally.series,
             replies=tally.replies,
-            **{kind: tally.candles.get(kind, 0) for kind in _KINDS},
+            **candles,
             quarantine_rules=dict(sorted(tally.rules.items())),
             seconds=time.monotonic() - self._started,
             failures=tally.failures,

@@ -20,8 +20,10 @@ GROUP_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the warehouse knows of a series: its ledger's claims, the keys of all its replies
-    (staging_id, reply_id), and its epoch."""
+    """What the warehouse knows of a series.
+
+    `claims` are those of its ledger, `keys` name all its replies (staging_id, reply_id).
+    """
 
     claims: tuple[Claim, ...] = ()
     keys: frozenset[tuple[str, int]] = frozenset()

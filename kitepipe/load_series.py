@@ -149,7 +149,8 @@ def _parse(
     parts: Sequence[Part],
 ) -> Iterator[tuple[list[Part], Parsed | None]]:
     """Yield the groups with their candles, parsed ahead; None where the table must be compared."""
-    plain, compared = [], []
+    plain: list[list[Part]] = []
+    compared: list[list[Part]] = []
     for group in groups(parts):
         clashes = any(part.decides for part in group) and transaction.has_rows(*_bounds(group))
         (compared if clashes else plain).append(group)
@@ -175,9 +176,7 @@ def _delete_void(transaction: SeriesTransaction, void: Sequence[Window]) -> int:
 class _Batches:
     """The ledger rows of the replies at work, and which of them each candle belongs to."""
 
-    def __init__(
-        self, transaction: SeriesTransaction, staging_id: str, decision: Decision
-    ) -> None:
+    def __init__(self, transaction: SeriesTransaction, staging_id: str, decision: Decision) -> None:
         entries = [_entry(staging_id, reply, decision.epoch) for reply in decision.replies]
         claimed = sorted((key[1], batch) for key, batch in transaction.claim(entries).items())
         self._reply_ids = np.array([reply_id for reply_id, _ in claimed], dtype=np.int64)

@@ -4,6 +4,7 @@ A window is whole IST dates, both inclusive; coverage is a sorted list of disjoi
 """
 
 import heapq
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -96,7 +97,7 @@ def plan_windows(
     cap = min(interval.max_days, max_days or interval.max_days)
     if newest_first:
         gaps.reverse()
-    probes = []
+    probes: list[Window] = []
     if session:
         gaps, probes = _share(gaps, session, cap)
     windows = [chunk_date_range(gap.first, gap.last, interval, max_days) for gap in gaps]
@@ -145,7 +146,7 @@ def decide(claims: Sequence[Claim]) -> list[Segment]:
     live: list[tuple[_Newest, Claim]] = []
     segments: list[Segment] = []
     position = 0
-    for first, after in zip(edges, edges[1:], strict=False):
+    for first, after in itertools.pairwise(edges):
         while position < len(starts) and starts[position].window.first <= first:
             heapq.heappush(live, (_Newest(starts[position].order), starts[position]))
             position += 1

@@ -4,7 +4,7 @@ Stages only know these protocols; the command line draws bars or writes lines, o
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -21,16 +21,8 @@ class Meter(Protocol):
 class Progress(Protocol):
     """Opens meters; several may be open at once (in `run`, fetch and load)."""
 
-    def meter(self, name: str, total: int, unit: str) -> "MeterContext":
+    def meter(self, name: str, total: int, unit: str) -> AbstractContextManager[Meter]:
         """Open a meter called `name`, of `total` units such as "requests" or "series"."""
-
-
-class MeterContext(Protocol):
-    """A meter's life: `with progress.meter(...) as meter`."""
-
-    def __enter__(self) -> Meter: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _SilentMeter:

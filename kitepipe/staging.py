@@ -19,7 +19,11 @@ from kitepipe.sql import load
 
 SCHEMA_VERSION = 1
 # Parsing 16 bodies of 1 MB at once takes about 150 MB; fetch stays far below (README, memory).
-_CONFIG = {"memory_limit": "512MB", "threads": 2, "autoinstall_known_extensions": False}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "512MB",
+    "threads": 2,
+    "autoinstall_known_extensions": False,
+}
 
 Cursor = duckdb.DuckDBPyConnection
 

@@ -19,7 +19,14 @@ from kitepipe.staging_series import StagedReply
 
 Columns = dict[str, npt.NDArray[Any]]
 
-_PLACES = ("plain_reply", "cut_reply", "plain_candle", "typed_candle")
+_DEFINITIONS = (
+    "plain_reply",
+    "cut_plain",
+    "cut_json",
+    "cut_typed",
+    "plain_candle",
+    "typed_candle",
+)
 _OUTCOMES = ("repeated_candle", "candle", "quarantine")
 
 
@@ -73,6 +80,10 @@ class CandleParser:
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
         self._bodies: frozenset[int] = frozenset()
+        select_bodies(cursor, [])
+        self._pick([])
+        for name in _DEFINITIONS:  # views and macros, bound to the temp tables when they are used
+            cursor.execute(load(f"staging_create_{name}"))
 
     def close(self) -> None:
         """Give the cursor back, and with it the temp tables."""
@@ -88,13 +99,12 @@ class CandleParser:
         """Return the candles of the dates that each reply decides, judged by every rule."""
         self.keep_bodies([part.reply.reply_id for part in parts])
         self._pick(parts)
-        for name in _PLACES:
-            self._cursor.execute(load(f"staging_create_{name}"))
+        self._cursor.execute(load("staging_create_plain_reply"))
         minutes = {"interval_minutes": interval.minutes}
         self._cursor.execute(load("staging_create_judged_candle"), minutes)
         for name in _OUTCOMES:
             self._cursor.execute(load(f"staging_create_{name}"))
-        candles = self._cursor.execute(load("staging_select_candles")).fetchnumpy()
+        candles = _by_time(self._cursor.execute(load("staging_select_candles")).fetchnumpy())
         bad = self._cursor.execute(load("staging_select_quarantine")).fetchall()
         counts = self._cursor.execute(load("staging_select_candle_counts")).fetchall()
         return Parsed(candles, [BadCandle(*row) for row in bad], {row[0]: row[2] for row in counts})
@@ -106,9 +116,13 @@ class CandleParser:
             self._cursor.execute(load("staging_create_candle_delta"))
         finally:
             self._cursor.unregister("existing")
-        kinds = [self._changed(kind) for kind in ("new", "changed", "gone")]
         counts = self._cursor.execute(load("staging_select_delta_counts")).fetchall()
-        return Delta(*kinds, equal={row[0]: row[4] for row in counts})
+        return Delta(
+            new=self._changed("new"),
+            changed=self._changed("changed"),
+            gone=self._changed("gone"),
+            equal={row[0]: row[4] for row in counts},
+        )
 
     def _changed(self, kind: str) -> Columns:
         statement = load("staging_select_candle_delta")
@@ -134,6 +148,15 @@ class CandleParser:
                 "lasts": [window.last for _, window in decided],
             },
         )
+
+
+def _by_time(columns: Columns) -> Columns:
+    """Sort columns by at_us, which they nearly always are: a tenth of what SQL takes to sort."""
+    at_us = columns["at_us"]
+    if (at_us[1:] > at_us[:-1]).all():
+        return columns
+    order = np.argsort(at_us)
+    return {name: column[order] for name, column in columns.items()}
 
 
 def count_by_reply(columns: Columns) -> dict[int, int]:

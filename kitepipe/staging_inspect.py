@@ -5,6 +5,7 @@ Bodies are looked at by DuckDB, outside the interpreter's lock: 10 ms of a pool 
 
 import threading
 from datetime import date
+from typing import Any
 
 import duckdb
 
@@ -45,16 +46,17 @@ class BodyInspector:
         days = sorted(filter(None, map(_day, texts)))
         return Contents(rows, days[0] if days else None, tuple(days[:-4:-1]))
 
-    def _one(self, statement: str, body: str) -> tuple[object, ...]:
+    def _one(self, statement: str, body: str) -> tuple[Any, ...]:
         row = self._cursor().execute(load(statement), {"body": body}).fetchone()
         assert row is not None
         return row
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
-        if not hasattr(self._local, "cursor"):
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if cursor is None:
             with self._lock:
-                self._local.cursor = self._database.cursor()
-        return self._local.cursor
+                cursor = self._local.cursor = self._database.cursor()
+        return cursor
 
 
 def _day(text: str) -> date | None:

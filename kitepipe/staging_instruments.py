@@ -87,12 +87,8 @@ def _keep_changes(
     cursor.execute(load("staging_quarantine_instruments"), {"snapshot_id": snapshot_id})
     cursor.execute(load("staging_match_instruments"))
     cursor.execute(load("staging_insert_instruments"), {"snapshot_id": snapshot_id})
-    cursor.execute(
-        load("staging_insert_gone"), {"snapshot_id": snapshot_id, "exchange": exchange}
-    )
-    counts = cursor.execute(
-        load("staging_count_changes"), {"snapshot_id": snapshot_id}
-    ).fetchone()
+    cursor.execute(load("staging_insert_gone"), {"snapshot_id": snapshot_id, "exchange": exchange})
+    counts = cursor.execute(load("staging_count_changes"), {"snapshot_id": snapshot_id}).fetchone()
     assert counts is not None
     rows, listed, changed, gone, bad = counts
     warnings = [f"{bad} rows of the dump are no instruments (instrument_quarantine)"] if bad else []

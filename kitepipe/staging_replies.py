@@ -186,9 +186,7 @@ def select_bodies(cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int]) -
     ids = sorted(reply_ids)
     with transaction(cursor):  # a seal between the look-up and the reading would move bodies
         tables = cursor.execute(load("staging_select_body_tables"), {"ids": ids}).fetchall()
-        cursor.execute(
-            "create or replace temp table staged_body (reply_id bigint, body varchar)"
-        )
+        cursor.execute("create or replace temp table staged_body (reply_id bigint, body varchar)")
         for (table,) in tables:
             source = "body_open" if table is None else f"body_{int(table)}"
             cursor.execute(

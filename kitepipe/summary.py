@@ -3,10 +3,11 @@
 Stages return these; the command line prints them; `--json` is `as_dict()` of the same.
 """
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 EXIT_DONE = 0
 EXIT_INCOMPLETE = 3
@@ -33,10 +34,27 @@ class Report:
         """Return 0, or 3 where something is missing; errors that end a run are exceptions."""
         return EXIT_INCOMPLETE if self.failures else EXIT_DONE
 
+    @classmethod
+    def sum(cls, reports: Iterable[Self]) -> Self:
+        """Return one report for several: numbers added, lists joined, counts by name added."""
+        total = cls()
+        for report in reports:
+            pairs = {f.name: (getattr(total, f.name), getattr(report, f.name)) for f in fields(cls)}
+            total = cls(**{name: _add(*pair) for name, pair in pairs.items()})
+        return total
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values: dates as ISO text, enums as their value."""
         plain = {key: _plain(value) for key, value in asdict(self).items()}
         return {**plain, "exit_code": self.exit_code}
+
+
+def _add(one: Any, other: Any) -> Any:
+    if isinstance(one, dict):
+        return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
+    if isinstance(one, (bool, str)):
+        return one or other
+    return one + other
 
 
 def _plain(value: Any) -> Any:

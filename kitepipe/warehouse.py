@@ -224,20 +224,18 @@ class DatabaseManager:
         with translated(self.connection, "totals"):
             return warehouse_reads.totals(self.connection)
 
-    def is_empty(self) -> bool:
-        """Tell whether nothing was ever loaded here."""
-        with translated(self.connection, "the candles"):
-            return warehouse_reads.is_empty(self.connection)
-
     def as_of(self) -> datetime | None:
         """Return the instant of `replay --as-of` that filled this database, None: loaded."""
         with translated(self.connection, "the setup"):
             return warehouse_reads.as_of(self.connection)
 
-    def set_as_of(self, moment: datetime | None) -> None:
-        """Remember the instant of `replay --as-of`."""
-        with translated(self.connection, "the setup"), self.connection.cursor() as cursor:
-            cursor.execute(sql.load("warehouse_update_as_of"), {"as_of": moment})
+    def claim_as_of(self, moment: datetime | None) -> None:
+        """Remember that what is loaded next had been fetched by `moment`; None: everything.
+
+        UsageError where the database holds something that was fetched later, or may.
+        """
+        with translated(self.connection, "the setup"):
+            warehouse_schema.claim_as_of(self.connection, moment)
 
     @contextmanager
     def series(self, instrument_id: int, interval: Interval) -> Iterator[SeriesTransaction]:

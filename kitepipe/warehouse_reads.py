@@ -73,11 +73,6 @@ def totals(connection: extensions.connection) -> Totals:
     return Totals(*_rows(connection, "warehouse_select_totals")[0])
 
 
-def is_empty(connection: extensions.connection) -> bool:
-    """Tell whether nothing was ever loaded."""
-    return bool(_rows(connection, "warehouse_probe_empty")[0][0])
-
-
 def as_of(connection: extensions.connection) -> datetime | None:
     """Return the setup row's as_of."""
     rows = _rows(connection, "warehouse_select_setup")

@@ -75,6 +75,22 @@ def edition(connection: extensions.connection) -> tuple[Edition, str]:
     return "timescale" if license_name == "timescale" else "apache", server
 
 
+def claim_as_of(connection: extensions.connection, moment: datetime | None) -> None:
+    """Write `moment` into the setup row, where that is true of what the database holds."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_lock_setup"))
+        (before, empty) = _one(cursor)
+        if moment is not None and not empty and (before is None or moment < before):
+            held = (
+                "what was loaded without --as-of" if before is None else f"replies up to {before}"
+            )
+            raise UsageError(
+                f"--as-of {moment}: this database holds {held}; name an empty one, or one that "
+                "--as-of filled up to that instant or earlier"
+            )
+        cursor.execute(sql.load("warehouse_update_as_of"), {"as_of": moment})
+
+
 def make_chunks(connection: extensions.connection, first: date, last: date) -> int:
     """Make missing hypertable chunks over whole IST dates, each in a transaction of its own."""
     if edition(connection)[0] == "plain":

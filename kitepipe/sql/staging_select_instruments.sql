@@ -1,4 +1,4 @@
--- The instruments that are listed now and wanted; {predicate} is instrument_filter.sql's.
+-- The instruments that are listed now and wanted, by the predicate of instrument_filter.sql.
 -- What expires comes first, the soonest before the rest. One row an instrument: instrument_key,
 -- snapshot_id, then the columns of model.Instrument in its order.
 select

@@ -1,0 +1,138 @@
+"""Make a fetch ready: open Kite and staging, take dumps where none is fresh, plan.
+
+The order matters: the session is proven before anything else is done, and Kite's clock, not
+this machine's, says what day it is.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from kitepipe import fetch as stage
+from kitepipe.config import Settings
+from kitepipe.doors import kite_door, wanted_instruments
+from kitepipe.errors import UsageError
+from kitepipe.fetch_queue import Job, plan_jobs
+from kitepipe.holder import Beat, writing
+from kitepipe.kite import KiteClientWrapper
+from kitepipe.model import IST
+from kitepipe.plan import Bounds
+from kitepipe.progress import Progress
+from kitepipe.sessions import judged_at
+from kitepipe.staging import Staging
+from kitepipe.staging_instruments import (
+    select_series,
+    stale_exchanges,
+    take_snapshot,
+    unknown_symbols,
+)
+from kitepipe.staging_series import select_known
+from kitepipe.summary import FetchReport, SnapshotReport
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """A fetch that is ready to go: its doors are open, its jobs planned."""
+
+    staging: Staging
+    kite: KiteClientWrapper
+    beat: Beat
+    jobs: list[Job]
+    instruments: int
+    options: stage.FetchOptions
+    warnings: list[str]
+
+    def go(
+        self, progress: Progress, on_done: Callable[[Job], None] = lambda job: None
+    ) -> FetchReport:
+        """Ask all that is planned."""
+        report = stage.fetch(
+            *(self.staging, self.kite, self.jobs, self.options, progress),
+            on_done=on_done,
+            on_beat=self.beat,
+        )
+        return replace(
+            report, instruments=self.instruments, warnings=self.warnings + report.warnings
+        )
+
+
+@contextmanager
+def fetching(
+    settings: Settings, bounds: Bounds, verb: str, clock: Clock, progress: Progress
+) -> Iterator[Fetching]:
+    """Open Kite and staging, take dumps where none is fresh, and plan."""
+    with (
+        kite_door(settings, wait=bounds.wait) as kite,
+        writing(settings.staging, settings.api_root, verb, wait=bounds.wait) as (staging, beat),
+        staging.cursor() as cursor,
+    ):
+        now = kite_now(kite, clock)
+        scopes = settings.exchanges or ("",)
+        take_dumps(staging, kite, stale_exchanges(cursor, scopes, now), now, progress)
+        if unknown := unknown_symbols(cursor, settings.tradingsymbols):
+            raise UsageError(
+                f"tradingsymbols: {', '.join(unknown)}: no such instrument is listed; see "
+                "'kitepipe instruments'"
+            )
+        series = select_series(
+            cursor,
+            wanted_instruments(settings),
+            settings.candle_interval,
+            oi=settings.oi,
+            continuous=settings.continuous,
+        )
+        margin = timedelta(minutes=settings.settle_margin_minutes)
+        jobs = plan_jobs(
+            series,
+            select_known(cursor, oi=settings.oi),
+            bounds,
+            bootstrap=settings.bootstrap_date,
+            now=now,
+            margin=margin,
+        )
+        warnings = [] if series else ["no listed instrument matches the filters: nothing to do"]
+        options = stage.FetchOptions(
+            settings.parallel_workers,
+            settings.batch_size,
+            margin,
+            bounds.max_requests,
+            _deadline(bounds, clock()),
+            clock,
+        )
+        instruments = len({one.instrument_key for one in series})
+        yield Fetching(staging, kite, beat, jobs, instruments, options, warnings)
+
+
+def kite_now(kite: KiteClientWrapper, clock: Clock) -> datetime:
+    """Ask Kite whether the session is good, and what time it is there."""
+    return judged_at(kite.check_session(), clock())[0]
+
+
+def take_dumps(
+    staging: Staging,
+    kite: KiteClientWrapper,
+    exchanges: Sequence[str],
+    now: datetime,
+    progress: Progress,
+) -> SnapshotReport:
+    """Take the dump of each exchange ("" is all at once) and return what they changed."""
+    reports = [SnapshotReport(taken=False)]
+    if exchanges:
+        with progress.meter("instruments", len(exchanges), "dumps") as meter:
+            for exchange in exchanges:
+                dump, _ = kite.fetch_instruments(exchange)
+                reports.append(take_snapshot(staging, dump, exchange, now))
+                meter.advance(1, exchange)
+    return SnapshotReport.sum(reports)
+
+
+def _deadline(bounds: Bounds, now: datetime) -> datetime | None:
+    """Return the next instant at which IST clocks show `bounds.until`."""
+    if bounds.until is None:
+        return None
+    today = now.astimezone(IST)
+    deadline = datetime.combine(today.date(), bounds.until, IST)
+    return deadline if deadline > today else deadline + timedelta(days=1)
