@@ -34,8 +34,11 @@ _DAY = timedelta(days=1)
 
 def schema_text() -> str:
     """Return schema/timescale.sql: among the SQL where installed, beside the package in source."""
-    beside = Path(__file__).resolve().parent.parent / "schema" / "timescale.sql"
-    return beside.read_text(encoding="utf-8") if beside.exists() else sql.load("timescale")
+    try:
+        return sql.load("timescale")
+    except FileNotFoundError:
+        beside = Path(__file__).resolve().parent.parent / "schema" / "timescale.sql"
+        return beside.read_text(encoding="utf-8")
 
 
 def apply(connection: extensions.connection, columnstore: bool) -> tuple[Edition, str, bool]:

@@ -232,21 +232,28 @@ def test_missing_tables_in_a_series_say_schema(timescale_dsn: str, look: Look) -
             s.state()
 
 
-def test_as_of_and_emptiness_are_remembered(plain_dsn: str) -> None:
-    """The setup row knows the instant of `replay --as-of`; a database with a reply is not empty."""
-    moment = datetime(2024, 1, 1, tzinfo=UTC)
+def test_as_of_goes_only_where_it_is_true(plain_dsn: str, look: Look) -> None:
+    """--as-of is for a database that is empty or was filled so, and never earlier than it holds."""
+    early, late = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
     with DatabaseManager(plain_dsn) as db:
         db.apply_schema()
-        assert db.as_of() is None
-        db.set_as_of(moment)
-        assert db.as_of() == moment
-        assert db.is_empty()
+        for moment in (late, early, late, None, early):
+            db.claim_as_of(moment)  # still empty: anything is true
+            assert db.as_of() == moment
         instrument_id = db.sync_instruments("s1", [name(7, 408065, "INFY")])[7]
-        assert db.is_empty()
         with db.series(instrument_id, Interval.DAY) as series:
             series.claim([entry()])
             series.finish({("s1", 1): ReplyCounts()})
-        assert not db.is_empty()
+        before = look("select xmin::text from kite_setup")
+        db.claim_as_of(early)
+        assert look("select xmin::text from kite_setup") == before
+        db.claim_as_of(late)
+        with pytest.raises(UsageError, match="holds replies up to 2024-02-01"):
+            db.claim_as_of(early)
+        assert db.as_of() == late
+        db.claim_as_of(None)
+        with pytest.raises(UsageError, match="loaded without --as-of"):
+            db.claim_as_of(late)
 
 
 def test_two_at_once_apply_the_schema(timescale_dsn: str) -> None:

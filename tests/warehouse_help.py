@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from kitepipe.model import IST, Instrument
-from kitepipe.warehouse import DatabaseManager, LedgerEntry
+from kitepipe.model import IST, Instrument, Interval
+from kitepipe.warehouse import DatabaseManager, LedgerEntry, ReplyCounts, SeriesState
 from kitepipe.warehouse_copy import Columns
-from kitepipe.warehouse_rows import microseconds
+from kitepipe.warehouse_rows import NEVER_REBASED, microseconds
+from tests.servers import Rows, looking
 
 FETCHED_AT = datetime(2024, 2, 1, 12, 30, tzinfo=UTC)
 INFY = Instrument(408065, "NSE", "INFY", "INFOSYS", "EQ", "NSE", None, 0.0, 1594, 0.05, 1)
 FIRST_US = microseconds(datetime(2024, 1, 1, 9, 15, tzinfo=IST))
 MINUTE_US = 60_000_000
+LAST_US = FIRST_US + 90 * 1440 * MINUTE_US
 
 _tokens: Iterator[int] = count(1_000_001)
 
@@ -87,6 +89,53 @@ def name(
 def plain(stored: Columns) -> list[tuple[Any, ...]]:
     """Return columns as rows of Python values, None where oi is masked."""
     return list(zip(*(column.tolist() for column in stored.values()), strict=True))
+
+
+def load(
+    db: DatabaseManager,
+    series_id: int,
+    reply_id: int = 1,
+    *,
+    new: Columns | None = None,
+    changed: Columns | None = None,
+    gone: list[int] | None = None,
+    counts: ReplyCounts | None = None,
+    recount: bool = False,
+) -> SeriesState:
+    """Load one reply of the minute series, as a stage would."""
+    with db.series(series_id, Interval.MINUTE) as series:
+        claimed = entry(reply_id, f"s{series_id}")
+        batch_id = series.claim([claimed])[claimed.key]
+        made = ReplyCounts(
+            new=series.copy_new(new or columns([]), batch_id),
+            changed=series.update_changed(changed or columns([]), batch_id),
+            gone=series.delete_gone(np.array(gone or [], dtype=np.int64)),
+        )
+        return series.finish({claimed.key: counts or made}, recount=recount)
+
+
+def look_at(dsn: str, statement: str, *parameters: object) -> Rows:
+    """Look through a second connection."""
+    with looking(dsn) as look:
+        return look(statement, *parameters)
+
+
+def truth(dsn: str, series_id: int) -> SeriesState:
+    """Count a series from its candles."""
+    query = (
+        "select min(date), max(date), count(*) from kite_ohlcv_historic where instrument_id = %s"
+    )
+    first, last, rows = look_at(dsn, query, series_id)[0]
+    return SeriesState(first, last, rows, NEVER_REBASED, FETCHED_AT)
+
+
+def kept(dsn: str, series_id: int) -> SeriesState:
+    """Read the series row."""
+    query = (
+        "select first_candle, last_candle, candles, epoch, last_success from kite_series "
+        "where instrument_id = %s"
+    )
+    return SeriesState(*look_at(dsn, query, series_id)[0])
 
 
 PRICES = st.floats(min_value=5e-324, max_value=1.7976931348623157e308)
