@@ -14,6 +14,8 @@ from kitepipe.sql import load
 Columns = dict[str, Any]
 Rows = list[tuple[Any, ...]]
 
+FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)  # the window of a test's reply
+
 # In this order; plain_reply is a table, which each run makes anew.
 DEFINITIONS = (
     "plain_reply",
@@ -109,6 +111,18 @@ def parse(
         cursor.execute(load("staging_select_quarantine")).fetchall(),
         cursor.execute(load("staging_select_candle_counts")).fetchall(),
     )
+
+
+def run(
+    cursor: duckdb.DuckDBPyConnection,
+    text: str,
+    interval: Interval = Interval.MINUTE,
+    *,
+    typed_only: bool = False,
+) -> Parsed:
+    """Run the chain over one settled reply for January 2024."""
+    pick(cursor, [Picked(1, FIRST, LAST, LAST, text)])
+    return parse(cursor, interval, typed_only=typed_only)
 
 
 def in_time_order(columns: Columns) -> Columns:

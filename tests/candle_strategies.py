@@ -98,18 +98,19 @@ ODD_DATE = st.sampled_from(
 
 @st.composite
 def plain_dates(draw: st.DrawFn) -> str:
-    """Return a date as Kite writes it, in or near January 2024, seldom off the grid."""
-    day, hour = draw(st.integers(1, 31)), draw(st.sampled_from([0, 9, 15, 23]))
-    minute, second = draw(st.sampled_from([0, 15, 16, 20, 59])), draw(st.sampled_from([0, 0, 0, 7]))
-    month = draw(st.sampled_from(["2024-01", "2024-01", "2024-02", "2023-12"]))
+    """Return a date as Kite writes it: mostly in January 2024, on the grid, often the same."""
+    month = draw(st.sampled_from(["2024-01"] * 8 + ["2024-02", "2023-12"]))
+    day, hour = draw(st.sampled_from([1, 10, 11, 31])), draw(st.sampled_from([0, 9, 23]))
+    minute = draw(st.sampled_from([0, 15, 15, 15, 30, 45, 16, 20, 59]))
+    second = draw(st.sampled_from([0] * 9 + [7]))
     return f'"{month}-{day:02}T{hour:02}:{minute:02}:{second:02}+0530"'
 
 
 @st.composite
 def plain_fields(draw: st.DrawFn) -> list[str]:
     """Return the tokens of a candle, prices mostly in order, with or without oi."""
-    prices = sorted(draw(st.lists(PRICE_TEXT, min_size=4, max_size=4)), key=float)
-    prices = [prices[1], prices[3], prices[0], prices[2]]
+    low, opened, close, high = sorted(draw(st.lists(PRICE_TEXT, min_size=4, max_size=4)), key=float)
+    prices = [opened, high, low, close]
     if draw(st.integers(0, 9)) == 0:
         prices = draw(st.permutations(prices))
     counts = draw(st.lists(COUNT_TEXT, min_size=1, max_size=2))
@@ -118,9 +119,11 @@ def plain_fields(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def odd_fields(draw: st.DrawFn) -> list[str]:
-    """Return the tokens of a candle of which up to two are odd."""
+    """Return the tokens of a candle of which one or two are odd."""
     fields = draw(plain_fields())
-    for place in draw(st.lists(st.integers(0, len(fields) - 1), max_size=2)):
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
+        # Volume and oi as often as prices: they have the most rules of their own.
+        place = draw(st.sampled_from([0, 1, 2, 3, 4, 5, 5, -1, -1]))
         fields[place] = draw(ODD_NUMBER if place else ODD_DATE)
     return fields
 
@@ -128,13 +131,13 @@ def odd_fields(draw: st.DrawFn) -> list[str]:
 @st.composite
 def object_text(draw: st.DrawFn) -> str:
     """Return a candle in object form, its keys in any order, some missing or more than needed."""
-    fields = draw(odd_fields())
+    fields = draw(st.one_of(plain_fields(), odd_fields()))
     pairs = [f'"{name}":{text}' for name, text in zip(NAMES, fields, strict=False)]
     if draw(st.booleans()):
         pairs[0] = pairs[0].replace("date", "timestamp", 1)
         pairs += draw(st.sampled_from([[], [], ['"date":null'], ['"date":""']]))
     pairs += draw(st.sampled_from([[], [], ['"extra":[1,"]],[["]'], ['"Open":5']]))
-    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+    for _ in range(draw(st.sampled_from([0, 0, 0, 0, 0, 1, 2]))):
         pairs.pop(draw(st.integers(0, len(pairs) - 1)))
     return "{" + ",".join(draw(st.permutations(pairs))) + "}"
 
@@ -143,14 +146,25 @@ def object_text(draw: st.DrawFn) -> str:
 def array_text(draw: st.DrawFn) -> str:
     """Return a candle in array form, sometimes too short or too long."""
     fields = draw(odd_fields())
-    fields = fields[: draw(st.sampled_from([7, 7, 7, 7, 5, 1, 0]))]
-    fields += draw(st.sampled_from([[], [], [], [], ["null"], ["5", "6"]]))
+    fields = fields[: draw(st.sampled_from([7] * 12 + [5, 1, 0]))]
+    fields += draw(st.sampled_from([[], [], [], [], [], [], ["null"], ["5", "6"]]))
     return draw(st.sampled_from(["[%s]", "[ %s ]"])) % ",".join(fields)
 
 
 PLAIN_TEXT = plain_fields().map(lambda fields: f"[{','.join(fields)}]")
 NO_CANDLE = st.sampled_from(["null", "5", '"],["', "true", "[[]]", "NaN", '"2024-01-10"'])
-CANDLE_TEXT = st.one_of(PLAIN_TEXT, array_text(), object_text(), NO_CANDLE)
+# Weighted, which one_of() is not.
+CANDLE_TEXT = st.integers(0, 15).flatmap(
+    lambda share: (
+        PLAIN_TEXT
+        if share < 4
+        else array_text()
+        if share < 10
+        else object_text()
+        if share < 15
+        else NO_CANDLE
+    )
+)
 
 
 def body(candles: list[str]) -> str:

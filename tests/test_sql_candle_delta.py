@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepipe.model import IST, Interval
-from tests.candle_chain import Columns, Picked, Rows, compare, define, parse, pick
+from tests.candle_chain import FIRST, LAST, Columns, Picked, Rows, compare, define, parse, pick
 from tests.candle_strategies import body
 
-FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)
 NAMES = ("at_us", "open", "high", "low", "close", "volume", "oi")
 
 Values = tuple[tuple[float, float, float, float], int, int | None]

