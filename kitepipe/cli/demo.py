@@ -1,5 +1,6 @@
 """`kitepipe demo`: the whole way from a sandbox into a database, on this machine alone."""
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -48,6 +49,9 @@ def demo(folder: Path, keep: bool) -> int:
     (pip install 'kitepipe[embedded]'), or that of KITEPIPE_DSN if it is empty or was filled by
     this demo.
     """
+    if not invocation().verbose:  # 180 lines, one for each series, would hide the numbers
+        logging.getLogger("kitepipe").setLevel(logging.WARNING)
+        logging.getLogger("kitepipe.progress").setLevel(logging.INFO)
     with _workplace(folder, keep) as place:
         return _tour(place)
 
@@ -64,18 +68,25 @@ class _Place:
 
 @contextmanager
 def _workplace(folder: Path, keep: bool) -> Iterator[_Place]:
-    """Open sandbox and database, and take the folder away again if this run made it."""
+    """Open sandbox and database; at the end take the folder away, if this run made it.
+
+    An interrupted demo leaves it there: the next one goes on from there.
+    """
     dsn = ConfigLoader(Path(os.devnull)).load().dsn  # the variable alone, no file of real work
     made = not folder.exists()
     kept = keep or not made
     with ExitStack() as stack:
         if not kept:
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.push(lambda kind, *_: _remove(folder) if kind is not KeyboardInterrupt else None)
         folder.mkdir(parents=True, exist_ok=True)
         settings = stack.enter_context(_sandbox_settings(folder))
         own = dsn in (None, "embedded")
         settings = replace(settings, dsn=stack.enter_context(_database(folder)) if own else dsn)
         yield _Place(folder, settings, own, kept)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -208,12 +219,16 @@ def _cell(value: object) -> str:
 
 
 def _say_next(place: _Place) -> None:
-    say("\nnext:")
+    steps = []
     if place.kept:
-        say(f"  kitepipe demo --folder {place.folder}    once more: nothing is asked for twice")
-        say(f"  kitepipe status --staging {place.settings.staging}")
+        steps.append((f"kitepipe demo --folder {place.folder}", "nothing is asked for twice"))
+        steps.append((f"kitepipe status --staging {place.settings.staging}", "what is staged"))
     else:
-        say("  kitepipe demo --keep    the same, and leave its files to look at")
+        steps.append(("kitepipe demo --keep", "the same, and leave its files to look at"))
     if not place.own_database:
-        say('  psql "$KITEPIPE_DSN" -c "select * from kite_ohlcv limit 5"')
-    say("  kitepipe init           settings for real data; then 'kitepipe login', 'kitepipe run'")
+        steps.append(('psql "$KITEPIPE_DSN" -c "select * from kite_ohlcv limit 5"', "any question"))
+    steps.append(("kitepipe init", "settings for real data; then 'kitepipe login', 'kitepipe run'"))
+    width = max(len(command) for command, _ in steps)
+    say("\nnext:")
+    for command, why in steps:
+        say(f"  {command:<{width}}  {why}")

@@ -1,0 +1,54 @@
+"""The demo: the whole way on this machine, in its own folder, never into real work."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from click.testing import CliRunner, Result
+
+from kitepipe.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("KITEPIPE_")]:
+        monkeypatch.delenv(name)
+
+
+def _demo(*args: str, dsn: str) -> Result:
+    return CliRunner(env={"KITEPIPE_DSN": dsn}).invoke(main, ["demo", *args])
+
+
+@pytest.mark.slow
+def test_the_demo_fills_a_database_once_and_no_other(plain_dsn: str) -> None:
+    """Its rows are shown; a kept folder asks for nothing again; another's candles are left alone.
+
+    Synthetic candles among real ones could never be told apart again.
+    """
+    first = _demo("--keep", dsn=plain_dsn)
+    assert (first.exit_code, first.exception) == (0, first.exception)
+    assert "INFY" in first.stdout.partition("from kite_ohlcv")[2]
+    count = "select count(*), count(distinct candle_interval) from kite_ohlcv"
+    [(rows, intervals)] = _do(plain_dsn, count)
+    assert (rows > 500_000, intervals) == (True, 3)
+
+    again = _demo(dsn=plain_dsn)
+    assert (again.exit_code, " 0  of 0 planned" in again.stdout) == (0, True)
+    other = _demo("--folder", "other", dsn=plain_dsn)
+    assert other.exit_code == 2
+    assert "not this demo's" in other.stderr
+    assert _do(plain_dsn, count) == [(rows, intervals)]
+    assert os.listdir() == ["kitepipe-demo"]
+
+
+def _do(dsn: str, statement: str) -> list[Any]:
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
