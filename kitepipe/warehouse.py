@@ -232,7 +232,7 @@ class DatabaseManager:
     def claim_as_of(self, moment: datetime | None) -> None:
         """Remember that what is loaded next had been fetched by `moment`; None: everything.
 
-        UsageError where the database holds something that was fetched later, or may.
+        UsageError where what the database holds already was loaded otherwise, or is of later.
         """
         with translated(self.connection, "the setup"):
             warehouse_schema.claim_as_of(self.connection, moment)

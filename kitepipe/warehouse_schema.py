@@ -79,18 +79,17 @@ def edition(connection: extensions.connection) -> tuple[Edition, str]:
 
 
 def claim_as_of(connection: extensions.connection, moment: datetime | None) -> None:
-    """Write `moment` into the setup row, where that is true of what the database holds."""
+    """Write `moment` into the setup row: a database is kept up to date or as of then, not both."""
     with connection, connection.cursor() as cursor:
         cursor.execute(sql.load("warehouse_lock_setup"))
-        (before, empty) = _one(cursor)
-        if moment is not None and not empty and (before is None or moment < before):
-            held = (
-                "what was loaded without --as-of" if before is None else f"replies up to {before}"
-            )
+        before, empty = _one(cursor)
+        if not empty and before and (moment is None or moment < before):
             raise UsageError(
-                f"--as-of {moment}: this database holds {held}; name an empty one, or one that "
-                "--as-of filled up to that instant or earlier"
+                f"this database was filled as of {before.isoformat()}: use `kitepipe replay "
+                "--as-of` with that instant or a later one, or another database"
             )
+        if not empty and moment and not before:
+            raise UsageError("--as-of needs a database that is empty, or was filled so")
         cursor.execute(sql.load("warehouse_update_as_of"), {"as_of": moment})
 
 

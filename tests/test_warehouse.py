@@ -248,11 +248,13 @@ def test_as_of_goes_only_where_it_is_true(plain_dsn: str, look: Look) -> None:
         db.claim_as_of(early)
         assert look("select xmin::text from kite_setup") == before
         db.claim_as_of(late)
-        with pytest.raises(UsageError, match="holds replies up to 2024-02-01"):
-            db.claim_as_of(early)
+        for otherwise in (early, None):
+            with pytest.raises(UsageError, match=r"filled as of 2024-02-01T00:00:00\+00:00: use"):
+                db.claim_as_of(otherwise)
         assert db.as_of() == late
+        look("update kite_setup set as_of = null")
         db.claim_as_of(None)
-        with pytest.raises(UsageError, match="loaded without --as-of"):
+        with pytest.raises(UsageError, match="needs a database that is empty"):
             db.claim_as_of(late)
 
 
