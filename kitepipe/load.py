@@ -21,7 +21,7 @@ from kitepipe.errors import Collision, SchemaMissing, SeriesRefused, WarehouseEr
 from kitepipe.load_decide import GROUP_BYTES
 from kitepipe.load_series import SeriesResult, SeriesWork, load_series
 from kitepipe.progress import Meter
-from kitepipe.staging import Staging
+from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_candles import CandleParser
 from kitepipe.staging_series import StagedSeries, select_claims, select_epochs
 from kitepipe.summary import Failure, LoadReport
@@ -29,6 +29,7 @@ from kitepipe.warehouse import DatabaseManager
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+InstrumentIds = dict[tuple[int, bool], int]  # by instrument_key and whether it is continuous
 
 _RECONNECTS = 4  # after 1, 2 and 4 s: a server that restarts is back by then
 
@@ -88,10 +89,10 @@ class Loader:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def submit(self, series: Sequence[StagedSeries], instrument_ids: dict[int, int]) -> None:
-        """Load these series as soon as a thread is free; `instrument_ids` by instrument_key."""
+    def submit(self, series: Sequence[StagedSeries], ids: InstrumentIds) -> None:
+        """Load these series as soon as a thread is free; `ids` name them there."""
         for bundle in bundles(series):
-            self._futures.append(self._executor.submit(self._load, bundle, instrument_ids))
+            self._futures.append(self._executor.submit(self._load, bundle, ids))
 
     def wait(self) -> None:
         """Wait until all that was submitted is done; raise what ended it, if anything did."""
@@ -120,12 +121,12 @@ class Loader:
             warnings=tally.warnings,
         )
 
-    def _load(self, bundle: Sequence[StagedSeries], instrument_ids: dict[int, int]) -> None:
+    def _load(self, bundle: Sequence[StagedSeries], ids: InstrumentIds) -> None:
         if self._fatal:
             return
         hand = self._hands.get()
         try:
-            self._load_bundle(hand, bundle, instrument_ids)
+            self._load_bundle(hand, bundle, ids)
         except SeriesRefused:
             raise
         except WarehouseError as error:
@@ -134,23 +135,15 @@ class Loader:
             self._hands.put(hand)
 
     def _load_bundle(
-        self, hand: "_Hand", bundle: Sequence[StagedSeries], instrument_ids: dict[int, int]
+        self, hand: "_Hand", bundle: Sequence[StagedSeries], ids: InstrumentIds
     ) -> None:
         self._make_chunks(hand, bundle)
-        keys = [series.key for series in bundle]
+        options = self._options
         with self._staging.cursor() as cursor:
-            claims = select_claims(cursor, keys, self._options.as_of)
-            epochs = select_epochs(cursor, self._options.as_of)
+            bundled = works(cursor, bundle, ids, again=options.replay, as_of=options.as_of)
         if sum(series.bytes for series in bundle) <= GROUP_BYTES:
-            hand.parser.keep_bodies([r.reply_id for key in keys for r in claims[key]])
-        for series in bundle:
-            work = SeriesWork(
-                series,
-                instrument_ids[series.key[0]],
-                claims[series.key],
-                [epoch for epoch, _ in epochs.get(series.key, [])],
-                self._options.replay,
-            )
+            hand.parser.keep_bodies([r.reply_id for work in bundled for r in work.replies])
+        for work in bundled:
             self._load_one(hand, work)
 
     def _load_one(self, hand: "_Hand", work: SeriesWork) -> None:
@@ -194,6 +187,29 @@ class Loader:
         if firsts and lasts:
             with self._lock:
                 hand.persist(hand.warehouse.make_hypertable_chunks, min(firsts), max(lasts))
+
+
+def works(
+    cursor: Cursor,
+    series: Sequence[StagedSeries],
+    ids: InstrumentIds,
+    *,
+    again: bool = False,
+    as_of: datetime | None = None,
+) -> list[SeriesWork]:
+    """Return what is to be done for each series: its replies and epochs, and its place."""
+    claims = select_claims(cursor, [one.key for one in series], as_of)
+    epochs = select_epochs(cursor, as_of)
+    return [
+        SeriesWork(
+            one,
+            ids[one.key[0], one.key[2]],
+            claims[one.key],
+            [epoch for epoch, _ in epochs.get(one.key, [])],
+            again,
+        )
+        for one in series
+    ]
 
 
 _KINDS = ("new", "changed", "gone", "equal", "held", "quarantined")

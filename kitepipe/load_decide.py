@@ -44,6 +44,7 @@ class Decision:
     parts: tuple[Part, ...] = ()
     void: tuple[Window, ...] = ()
     waiting: int = 0
+    covered: tuple[Window, ...] = ()  # the dates that any reply decides
 
 
 def decide_series(
@@ -75,7 +76,8 @@ def decide_series(
     parts = _parts(staging_id, {r.reply_id: r for r in replies}, work, counting, epoch)
     void = _void(claims, counting, epoch) if rebased else ()
     entered = tuple(reply for reply in replies if reply.reply_id in work)
-    return Decision(epoch, entered, tuple(parts), void, len(waits))
+    covered = tuple(merge(claim.window for claim in counting))
+    return Decision(epoch, entered, tuple(parts), void, len(waits), covered)
 
 
 def _claim(staging_id: str, reply: StagedReply) -> Claim | None:

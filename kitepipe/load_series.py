@@ -71,14 +71,15 @@ def load_series(
     Raises what `DatabaseManager.series` raises; then nothing of the series was written.
     """
     with warehouse.series(work.instrument_id, work.interval) as transaction:
-        decision = _decide(transaction, staging_id, work)
+        decision = decide_work(transaction, staging_id, work)
         result = SeriesResult(len(decision.replies), decision.waiting)
         if decision.replies:
             _write(transaction, parser, staging_id, work, decision, result)
     return result
 
 
-def _decide(transaction: SeriesTransaction, staging_id: str, work: SeriesWork) -> Decision:
+def decide_work(transaction: SeriesTransaction, staging_id: str, work: SeriesWork) -> Decision:
+    """Decide what to load of a series, given what its transaction finds in the ledger."""
     ledger = transaction.ledger()
     claims = [
         Claim((entry.fetched_at, entry.staging_id, entry.reply_id), Window(entry.first, entry.last))
@@ -133,7 +134,7 @@ def _write_delta(
     result: SeriesResult,
 ) -> None:
     """Write only what differs from the table; the parser holds the parsed candles."""
-    delta = parser.compare(transaction.existing(*_bounds(group)))
+    delta = parser.compare(transaction.existing(*group_bounds(group)))
     transaction.delete_gone(delta.gone["at_us"])
     transaction.update_changed(delta.changed, batches.of(delta.changed))
     transaction.copy_new(delta.new, batches.of(delta.new))
@@ -152,14 +153,14 @@ def _parse(
     plain: list[list[Part]] = []
     compared: list[list[Part]] = []
     for group in groups(parts):
-        clashes = any(part.decides for part in group) and transaction.has_rows(*_bounds(group))
+        clashes = any(part.decides for part in group) and transaction.has_rows(*group_bounds(group))
         (compared if clashes else plain).append(group)
     yield from ahead((group, parser.parse(group, interval)) for group in plain)
     for group in compared:
         yield group, None
 
 
-def _bounds(group: Sequence[Part]) -> tuple[int, int]:
+def group_bounds(group: Sequence[Part]) -> tuple[int, int]:
     """Return the first and last microsecond of the dates that a group decides."""
     windows = [window for part in group for window in part.decides]
     return utc_bounds(min(w.first for w in windows), max(w.last for w in windows))

@@ -5,34 +5,44 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kitepipe.config import ConfigLoader, Settings
+from kitepipe.config import ConfigLoader, Settings, changed
+from kitepipe.doctor import doctor
 from kitepipe.doors import kite_door, warehouse_dsn
 from kitepipe.errors import (
     AllInstrumentsFailed,
     AuthenticationError,
-    KitepipeError,
     KiteUnreachable,
     WarehouseError,
 )
 from kitepipe.fetch_queue import Job
 from kitepipe.forecast import forecast
 from kitepipe.holder import reading, writing
-from kitepipe.load import Loader, LoadOptions
+from kitepipe.load import InstrumentIds, Loader, LoadOptions, works
 from kitepipe.model import Interval, utc_now
 from kitepipe.plan import Bounds
 from kitepipe.prepare import Clock, Fetching, fetching, kite_now, take_dumps
 from kitepipe.progress import Progress, Silent
-from kitepipe.staging_instruments import (
-    instrument_names,
-)
+from kitepipe.staging import Cursor, Staging
+from kitepipe.staging_candles import CandleParser
+from kitepipe.staging_instruments import instrument_names
 from kitepipe.staging_series import StagedSeries, select_staged_series
-from kitepipe.summary import FetchReport, LoadReport, PlanReport, RunReport, SnapshotReport
+from kitepipe.status import status
+from kitepipe.summary import (
+    FetchReport,
+    LoadReport,
+    PlanReport,
+    RunReport,
+    SchemaReport,
+    SnapshotReport,
+    VerifyReport,
+)
+from kitepipe.verify import Proof, verify_series
 from kitepipe.warehouse import DatabaseManager
 
 log = logging.getLogger(__name__)
@@ -92,6 +102,37 @@ def run(
         raise error
 
 
+def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = False) -> VerifyReport:
+    """Compare every staged series with the warehouse, and name each difference by candle."""
+    proof = Proof()
+    with (
+        warehouse_dsn(settings) as dsn,
+        DatabaseManager(dsn) as warehouse,
+        reading(settings.staging, wait=False) as staging,
+        staging.cursor() as cursor,
+        closing(CandleParser(staging.cursor())) as parser,
+    ):
+        warehouse.check_schema()
+        ids = _instrument_ids(warehouse, staging, cursor)
+        every = _unloaded(cursor, warehouse, staging.staging_id, again=True)
+        with progress.meter("verify", len(every), "series") as meter:
+            for series in every:
+                for work in works(cursor, [series], ids, again=True, as_of=warehouse.as_of()):
+                    verify_series(
+                        *(warehouse, parser, staging.staging_id, work, proof),
+                        delete_foreign=delete_foreign,
+                    )
+                meter.advance(1, str(series))
+    return proof.report()
+
+
+def apply_schema(settings: Settings, *, columnstore: bool = False) -> SchemaReport:
+    """Make the warehouse's tables where they are missing, and tell what the server is."""
+    with warehouse_dsn(settings) as dsn, DatabaseManager(dsn) as warehouse:
+        edition, server, created = warehouse.apply_schema(columnstore)
+    return SchemaReport(edition, server, columnstore, created)
+
+
 def import_historic_data_from_kite(
     settings: Settings | Path | None = None,
     *,
@@ -109,7 +150,7 @@ def import_historic_data_from_kite(
     if not isinstance(settings, Settings):
         settings = ConfigLoader(settings).load(**overrides)
     elif overrides:
-        settings = replace(settings, **overrides)
+        settings = changed(settings, **overrides)
     if not settings.enabled:
         return RunReport(warnings=["enabled = false: nothing was done"])
     with warehouse_dsn(settings) as dsn:
@@ -154,7 +195,7 @@ def _loading(
         warehouse = stack.enter_context(DatabaseManager(settings.dsn))
         warehouse.check_schema()
         cursor = stack.enter_context(staging.cursor())
-        ids = warehouse.sync_instruments(staging.staging_id, instrument_names(cursor))
+        ids = _instrument_ids(warehouse, staging, cursor)
         unloaded = _unloaded(cursor, warehouse, staging.staging_id)
         meter = stack.enter_context(progress.meter("load", len(unloaded), "series"))
         options = LoadOptions(settings.dsn, settings.load_workers)
@@ -179,9 +220,9 @@ def _load(
 ) -> LoadReport:
     with warehouse_dsn(settings) as dsn, DatabaseManager(dsn) as warehouse:
         warehouse.check_schema()
-        _agree_on_as_of(warehouse, as_of)
+        warehouse.claim_as_of(as_of)
         with reading(settings.staging, wait=wait) as staging, staging.cursor() as cursor:
-            ids = warehouse.sync_instruments(staging.staging_id, instrument_names(cursor))
+            ids = _instrument_ids(warehouse, staging, cursor)
             pending = _unloaded(cursor, warehouse, staging.staging_id, again, as_of)
         options = LoadOptions(dsn, settings.load_workers, again, as_of)
         reports = []
@@ -195,20 +236,6 @@ def _load(
                     loader.wait()
                     reports.append(loader.report())
         return LoadReport.sum(reports)
-
-
-def _agree_on_as_of(warehouse: DatabaseManager, as_of: datetime | None) -> None:
-    """A database is either kept up to date, or filled as of some instant; never half of each."""
-    filled = warehouse.as_of()
-    if filled and (as_of is None or as_of < filled):
-        raise UsageError(
-            f"this database was filled as of {filled.isoformat()}: use 'replay --as-of' with that "
-            "instant or a later one, or another database"
-        )
-    if as_of and not filled and not warehouse.is_empty():
-        raise UsageError("--as-of needs a database that is empty, or was filled so")
-    if as_of and as_of != filled:
-        warehouse.set_as_of(as_of)
 
 
 # The file is let go after each round, so that a fetch that waits for it need not wait long.
@@ -226,8 +253,18 @@ def _rounds(series: Sequence[StagedSeries], most: int) -> Iterator[list[StagedSe
         yield batch
 
 
+def _instrument_ids(warehouse: DatabaseManager, staging: Staging, cursor: Cursor) -> InstrumentIds:
+    """Bring the names into the warehouse; a continuous series is an instrument of its own."""
+    ids: InstrumentIds = {}
+    for continuous in (False, True):
+        names = instrument_names(cursor, continuous=continuous)
+        synced = warehouse.sync_instruments(staging.staging_id, names) if names else {}
+        ids |= {(key, continuous): instrument_id for key, instrument_id in synced.items()}
+    return ids
+
+
 def _unloaded(
-    cursor: Any,
+    cursor: Cursor,
     warehouse: DatabaseManager,
     staging_id: str,
     again: bool = False,
@@ -238,7 +275,8 @@ def _unloaded(
 
 
 __all__ = [
-    "KitepipeError",
+    "apply_schema",
+    "doctor",
     "fetch",
     "import_historic_data_from_kite",
     "load",
@@ -246,5 +284,7 @@ __all__ = [
     "process_instrument",
     "replay",
     "run",
+    "status",
     "take_instruments",
+    "verify",
 ]

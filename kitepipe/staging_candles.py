@@ -124,6 +124,24 @@ class CandleParser:
             equal={row[0]: row[4] for row in counts},
         )
 
+    def checksum(self) -> tuple[int, int]:
+        """Return count and integer checksum of what `parse` gave last."""
+        row = self._cursor.execute(load("staging_select_checksum")).fetchone()
+        assert row is not None  # an aggregate always gives a row
+        return int(row[0]), int(row[1])
+
+    def differences(
+        self, existing: Mapping[str, npt.NDArray[Any]], most: int
+    ) -> list[tuple[Any, ...]]:
+        """Return up to `most` differences from the warehouse: at_us, change, both sides."""
+        self._cursor.register("existing", dict(existing))
+        try:
+            self._cursor.execute(load("staging_create_candle_delta"))
+            statement = load("staging_select_differences")
+            return self._cursor.execute(statement, {"most": most}).fetchall()
+        finally:
+            self._cursor.unregister("existing")
+
     def _changed(self, kind: str) -> Columns:
         statement = load("staging_select_candle_delta")
         return self._cursor.execute(statement, {"change": kind}).fetchnumpy()

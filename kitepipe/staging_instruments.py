@@ -124,6 +124,12 @@ def unknown_symbols(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -
     return [row[0] for row in rows]
 
 
-def instrument_names(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
-    """Return every instrument's names by period, as the warehouse wants them."""
-    return cursor.execute(load("staging_select_names")).fetchall()
+def instrument_names(
+    cursor: duckdb.DuckDBPyConnection, *, continuous: bool = False
+) -> list[tuple[object, ...]]:
+    """Return every instrument's names by period, as the warehouse wants them.
+
+    With `continuous` those of the instruments whose continuous series was asked.
+    """
+    parameters = {"continuous": continuous}
+    return cursor.execute(load("staging_select_names"), parameters).fetchall()

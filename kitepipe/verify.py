@@ -1,0 +1,125 @@
+"""Prove the warehouse against staging: per series by count and checksum, then by candle.
+
+No candle passes through Python unless it differs. What other staging files decided is theirs to
+prove; what no ledger row covers is unproven.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from kitepipe.load_decide import Decision, groups
+from kitepipe.load_series import SeriesWork, decide_work, group_bounds
+from kitepipe.model import IST, Window
+from kitepipe.plan import merge, subtract
+from kitepipe.sessions import utc_bounds
+from kitepipe.staging_candles import CandleParser, Part
+from kitepipe.summary import Failure, VerifyReport
+from kitepipe.warehouse import DatabaseManager
+from kitepipe.warehouse_series import SeriesTransaction
+
+# Enough to see what happened; the count is always exact.
+_MOST_NAMED = 100
+_EVER = Window(date(1900, 1, 1), date(2200, 1, 1))
+_FIELDS = ("open", "high", "low", "close", "volume", "oi")
+
+
+@dataclass(slots=True)
+class Proof:
+    """What was compared so far."""
+
+    series: int = 0
+    candles: int = 0
+    differing: int = 0
+    unproven: int = 0
+    deleted: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    def report(self) -> VerifyReport:
+        """Return it as the verb's report."""
+        return VerifyReport(
+            series=self.series,
+            candles=self.candles,
+            differing=self.differing,
+            unproven=self.unproven,
+            deleted=self.deleted,
+            failures=self.failures,
+        )
+
+
+def verify_series(
+    warehouse: DatabaseManager,
+    parser: CandleParser,
+    staging_id: str,
+    work: SeriesWork,
+    proof: Proof,
+    *,
+    delete_foreign: bool,
+) -> None:
+    """Compare one series and count into `proof`; writes nothing, unless `delete_foreign`."""
+    with warehouse.series(work.instrument_id, work.interval) as transaction:
+        decision = decide_work(transaction, staging_id, work)
+        for group in groups([part for part in decision.parts if part.decides]):
+            _compare(warehouse, transaction, parser, work, group, proof)
+        _look_outside(warehouse, transaction, work, decision, proof, delete_foreign)
+    proof.series += 1
+
+
+def _compare(
+    warehouse: DatabaseManager,
+    transaction: SeriesTransaction,
+    parser: CandleParser,
+    work: SeriesWork,
+    group: Sequence[Part],
+    proof: Proof,
+) -> None:
+    parser.parse(group, work.interval)
+    count, checksum = parser.checksum()
+    proof.candles += count
+    windows = merge(window for part in group for window in part.decides)
+    sums = warehouse.checksums(work.instrument_id, work.interval, windows)
+    if (count, checksum) == (sum(s.candles for s in sums), sum(s.checksum for s in sums)):
+        return
+    existing = transaction.existing(*group_bounds(group))
+    rows = parser.differences(existing, 1_000_000)
+    proof.differing += len(rows)
+    named = rows[: max(0, _MOST_NAMED - len(proof.failures))]
+    proof.failures += [_named(work, row) for row in named]
+
+
+def _look_outside(
+    warehouse: DatabaseManager,
+    transaction: SeriesTransaction,
+    work: SeriesWork,
+    decision: Decision,
+    proof: Proof,
+    delete_foreign: bool,
+) -> None:
+    """Count the rows on dates that nobody decides, and delete them where that is asked."""
+    outside = subtract(_EVER, merge(decision.covered))
+    sums = warehouse.checksums(work.instrument_id, work.interval, outside)
+    unproven = [w for w, found in zip(outside, sums, strict=True) if found.candles]
+    proof.unproven += sum(found.candles for found in sums)
+    if delete_foreign and unproven:
+        for window in unproven:
+            existing = transaction.existing(*utc_bounds(window.first, window.last))
+            proof.deleted += transaction.delete_gone(existing["at_us"])
+        transaction.finish({}, decision.epoch, recount=True)
+
+
+def _named(work: SeriesWork, row: tuple[Any, ...]) -> Failure:
+    at_us, change, *values = row
+    staged, stored = values[: len(_FIELDS)], values[len(_FIELDS) :]
+    instant = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone(IST)
+    what = f"{work.series} {instant:%Y-%m-%d %H:%M}"
+    if change == "new":
+        return Failure(what, "staged, and missing in the warehouse; 'kitepipe replay' mends it")
+    if change == "gone":
+        return Failure(what, "in the warehouse, and not staged; 'kitepipe replay' mends it")
+    told = ", ".join(
+        f"{name} {there} in the warehouse, {here} staged"
+        for name, here, there in zip(_FIELDS, staged, stored, strict=True)
+        if here != there
+    )
+    return Failure(what, f"{told}; 'kitepipe replay' mends it")
