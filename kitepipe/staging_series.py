@@ -7,6 +7,7 @@ import duckdb
 
 from kitepipe.model import Interval, Reply, Series, Window
 from kitepipe.plan import Known
+from kitepipe.sessions import judged_at, period_of
 from kitepipe.sql import load
 from kitepipe.staging import as_utc, naive
 from kitepipe.staging_replies import Rebase, select_bodies
@@ -34,15 +35,14 @@ def select_known(
     cursor: duckdb.DuckDBPyConnection, *, oi: bool
 ) -> dict[SeriesKey, StagedKnowledge]:
     """Return what is known of every staged series; with `oi`, by replies that were asked so."""
-    from kitepipe.sessions import period_of
-
     known = {}
     for row in cursor.execute(load("staging_select_known"), {"oi": oi}).fetchall():
-        key, interval, continuous, epoch, fetched_at, session, firsts, lasts = row
+        key, interval, continuous, epoch, fetched_at, http_date, session, firsts, lasts = row
         fetched = fetched_at.replace(tzinfo=UTC)
+        judged, _ = judged_at(as_utc(http_date), fetched)
         covered = tuple(Window(first, last) for first, last in zip(firsts, lasts, strict=True))
         known[key, interval, continuous] = StagedKnowledge(
-            Known(covered, session, period_of(fetched)), epoch.replace(tzinfo=UTC), fetched
+            Known(covered, session, period_of(judged)), epoch.replace(tzinfo=UTC), fetched
         )
     return known
 

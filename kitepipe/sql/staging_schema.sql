@@ -96,8 +96,9 @@ create table rebase (
     reply_id bigint not null
 );
 
--- What the warehouse already had of a series when staging had nothing; body is its last session
--- in the form of a reply, so that a re-based history shows itself against it too.
+-- What the warehouse already had of a series when staging had nothing. body is its last session
+-- (last_candle) in the form of a reply, so that a re-based history shows itself against it too;
+-- both are empty on the rows that do not hold that session.
 create table warehouse_coverage (
     instrument_key bigint not null,
     interval varchar not null,
@@ -105,6 +106,7 @@ create table warehouse_coverage (
     oi boolean not null,
     first_date date not null,
     last_date date not null,
+    last_candle date,
     fetched_at timestamp not null,
     body varchar not null
 );

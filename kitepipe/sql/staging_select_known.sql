@@ -1,7 +1,8 @@
 -- What is known of every series in its present epoch: the settled dates, as islands.
 -- Parameter: $oi; where true only replies that were asked with oi count.
--- One row a series: instrument_key, interval, continuous, epoch (UTC), fetched_at of the newest
--- reply (UTC), last settled date with a candle, and the islands as two lists (first, last dates).
+-- One row a series: instrument_key, interval, continuous, epoch, fetched_at and http_date of the
+-- newest reply (UTC), last settled date with a candle, and the islands as two lists (first and last
+-- dates).
 with
 present as (
     select instrument_key, interval, continuous, max(epoch) as epoch
@@ -10,13 +11,14 @@ present as (
 ),
 success as (
     select
-        instrument_key, interval, continuous, oi, fetched_at, last_settled_candle,
+        instrument_key, interval, continuous, oi, fetched_at, http_date, last_settled_candle,
         first_date, least(last_date, settled_through) as last_date
     from reply
     inner join chunk using (chunk_id)
     union all
     select
-        instrument_key, interval, continuous, oi, fetched_at, last_date, first_date, last_date
+        instrument_key, interval, continuous, oi, fetched_at, fetched_at, last_candle,
+        first_date, last_date
     from warehouse_coverage
 ),
 counted as (
@@ -64,7 +66,7 @@ islands as (
 )
 select
     instrument_key, interval, continuous,
-    max(epoch), max(fetched_at), max(last_settled_candle),
+    max(epoch), max(fetched_at), arg_max(http_date, fetched_at), max(last_settled_candle),
     any_value(coalesce(firsts, [])), any_value(coalesce(lasts, []))
 from counted
 left join islands using (instrument_key, interval, continuous)
