@@ -5,7 +5,6 @@ with it; each takes a cursor, and a cursor belongs to one thread.
 """
 
 import contextlib
-import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import duckdb
 
-from kitepipe.errors import StagingBusy, StagingError
+from kitepipe.errors import StagingError
 from kitepipe.model import utc_now
 from kitepipe.sql import load
+from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 
 SCHEMA_VERSION = 1
 # Parsing 16 bodies of 1 MB at once takes about 150 MB; fetch stays far below (README, memory).
@@ -44,16 +44,15 @@ class Staging:
         Raises StagingBusy where another process holds it, StagingError where it is foreign,
         damaged, newer, of another api root, or cannot be written.
         """
-        fresh = not path.exists()
+        if not _is_there(path):
+            _create(path, api_root)
         database = _open(path, read_only=False)
         try:
-            if fresh:
-                _create(database, api_root)
             staging = cls(path, database, writable=True)
             if staging.api_root != api_root:
                 raise StagingError(
                     f"staging {path}: it holds replies of {staging.api_root}, and api_root is "
-                    f"{api_root}; use another staging file, they must not be mixed"
+                    f"{api_root}; name another file with 'staging', they must not be mixed"
                 )
         except BaseException:
             database.close()
@@ -63,7 +62,7 @@ class Staging:
     @classmethod
     def read(cls, path: Path) -> "Staging":
         """Open the file read-only; errors as in `write`, and StagingError where it is missing."""
-        if not path.exists():
+        if not _is_there(path):
             raise StagingError(f"staging {path}: there is no such file; 'kitepipe fetch' makes it")
         database = _open(path, read_only=True)
         try:
@@ -75,8 +74,15 @@ class Staging:
     def __enter__(self) -> "Staging":
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Close the file; damage that shows itself at any statement of the block is told as such.
+
+        Where the block failed, what else goes wrong in closing is of no use to anybody.
+        """
+        with contextlib.suppress(StagingError) if error else contextlib.nullcontext():
+            self.close()
+        if isinstance(error, duckdb.Error) and is_the_files(error):
+            raise told(self.path, error) from error
 
     def close(self) -> None:
         """Close the file; what was committed is on disk."""
@@ -89,8 +95,8 @@ class Staging:
 
     def file_bytes(self) -> int:
         """Return the size of the file and of the log beside it."""
-        log = self.path.with_name(self.path.name + ".wal")
-        return sum(file.stat().st_size for file in (self.path, log) if file.exists())
+        files = (self.path, _log(self.path))
+        return sum(file.stat().st_size for file in files if file.exists())
 
 
 @contextlib.contextmanager
@@ -106,19 +112,6 @@ def transaction(cursor: Cursor) -> Iterator[Cursor]:
     cursor.execute("commit")
 
 
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn DuckDB's errors about the file into ours."""
-    try:
-        yield
-    except duckdb.IOException as error:
-        raise _io_error(path, error) from error
-    except duckdb.OutOfMemoryException as error:
-        raise StagingError(f"staging {path}: out of memory: {_first_line(error)}") from error
-    except (duckdb.FatalException, duckdb.SerializationException) as error:
-        raise StagingError(f"staging {path}: the file is damaged: {_first_line(error)}") from error
-
-
 def as_utc(instant: datetime | None) -> datetime | None:
     """Return an instant read from the file, aware: DuckDB gives UTC without saying so."""
     return instant.replace(tzinfo=UTC) if instant else None
@@ -129,56 +122,69 @@ def naive(instant: datetime | None) -> datetime | None:
     return instant.astimezone(UTC).replace(tzinfo=None) if instant else None
 
 
-def _open(path: Path, *, read_only: bool) -> Cursor:
-    if path.is_dir() or not path.parent.is_dir():
-        raise StagingError(f"staging {path}: not a file in an existing folder; see 'staging'")
-    with translated(path):
-        try:
-            return duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
-        except (duckdb.InvalidInputException, duckdb.CatalogException) as error:
-            raise StagingError(f"staging {path}: {_first_line(error)}") from error
-
-
-def _create(database: Cursor, api_root: str) -> None:
-    with transaction(database) as cursor:
-        cursor.execute(load("staging_schema"))
-        cursor.execute(
-            "insert into setup values (?, ?, ?, ?)",
-            [SCHEMA_VERSION, str(uuid.uuid4()), api_root, naive(utc_now())],
+def _is_there(path: Path) -> bool:
+    """Tell whether the file exists; StagingError where it could not be one at all."""
+    try:
+        there, log = path.exists(), _log(path).exists()
+        impossible = not path.is_file() if there else not path.parent.is_dir()
+    except OSError as error:
+        raise StagingError(f"staging {path}: {error.strerror}; name another") from error
+    if impossible:
+        raise StagingError(
+            f"staging {path}: not a file in an existing folder; name another with 'staging'"
         )
+    if log and not there:
+        raise StagingError(
+            f"staging {path}: its log {_log(path).name} is there without it; bring the file back, "
+            "or remove the log"
+        )
+    return there
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + ".wal")
+
+
+def _open(path: Path, *, read_only: bool) -> Cursor:
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
+    except duckdb.Error as error:
+        raise told(path, error) from error
+
+
+def _create(path: Path, api_root: str) -> None:
+    """Make the file under another name first: killed at any instant, none is left half made."""
+    try:
+        target = path.resolve()
+        draft = target.with_name(target.name + ".new")
+        draft.unlink(missing_ok=True)
+        with contextlib.closing(_open(draft, read_only=False)) as database, translated(draft):
+            database.execute(load("staging_schema"))
+            database.execute(
+                "insert into setup values (?, ?, ?, ?)",
+                [SCHEMA_VERSION, str(uuid.uuid4()), api_root, naive(utc_now())],
+            )
+        draft.rename(target)
+    except OSError as error:
+        raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
 
 
 def _check_setup(path: Path, database: Cursor) -> tuple[str, str, datetime]:
     try:
         rows = database.execute(load("staging_select_setup")).fetchall()
-    except duckdb.CatalogException as error:
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise StagingError(
-            f"staging {path}: a DuckDB file, but not kitepipe's; name another with 'staging'"
+            f"staging {path}: a DuckDB file, but not one of this kitepipe; name another with "
+            "'staging'"
         ) from error
+    except duckdb.Error as error:
+        raise told(path, error) from error
     if len(rows) != 1:
         raise StagingError(f"staging {path}: its setup row is missing; the file is damaged")
     version, staging_id, api_root, created_at = rows[0]
     if version != SCHEMA_VERSION:
         raise StagingError(
             f"staging {path}: schema version {version}, and this kitepipe knows {SCHEMA_VERSION}; "
-            "use the kitepipe that made it, or another staging file"
+            "use the kitepipe that made it, or name another file with 'staging'"
         )
     return staging_id, api_root, created_at.replace(tzinfo=UTC)
-
-
-def _io_error(path: Path, error: duckdb.Error) -> StagingError:
-    """DuckDB has one class for all that can go wrong with a file; its text tells which it is."""
-    text = str(error)
-    if "Could not set lock" in text:
-        holder = re.search(r"\(PID (\d+)\)", text)
-        who = f"process {holder[1]}" if holder else "another process"
-        return StagingBusy(f"staging {path}: held by {who}; wait for it, or use --wait")
-    if "not a valid DuckDB database file" in text:
-        return StagingError(f"staging {path}: not a DuckDB file; name another with 'staging'")
-    if "No space left" in text or "disk" in text.lower():
-        return StagingError(f"staging {path}: no room left on its disk: {_first_line(error)}")
-    return StagingError(f"staging {path}: {_first_line(error)}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -16,7 +16,8 @@ from kitepipe.errors import StagingError
 from kitepipe.filters import InstrumentFilter
 from kitepipe.model import IST, Instrument, Interval, Series
 from kitepipe.sql import load
-from kitepipe.staging import Staging, as_utc, naive, transaction, translated
+from kitepipe.staging import Staging, as_utc, naive, transaction
+from kitepipe.staging_errors import translated
 from kitepipe.summary import SnapshotReport
 
 # Kite makes the dump once a day about 08:30 IST.

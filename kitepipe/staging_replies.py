@@ -14,7 +14,8 @@ import duckdb
 
 from kitepipe.model import Reply, Series, Window
 from kitepipe.sql import load
-from kitepipe.staging import Staging, naive, transaction, translated
+from kitepipe.staging import Staging, naive, transaction
+from kitepipe.staging_errors import translated
 
 log = logging.getLogger(__name__)
 

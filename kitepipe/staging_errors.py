@@ -1,0 +1,55 @@
+"""DuckDB's errors about the staging file become ours here; those about a statement are bugs."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from kitepipe.errors import StagingBusy, StagingError
+
+ADVICE = "see that it and its folder can be read and written"
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
+_DAMAGED = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn DuckDB's errors about the file into ours; those about a statement are bugs and stay."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if not is_the_files(error):
+            raise
+        raise told(path, error) from error
+
+
+def is_the_files(error: duckdb.Error) -> bool:
+    """Tell whether the file or the machine is to blame, and not a statement.
+
+    A wrong checksum comes as a bare `Error`, a full disk in a commit as TransactionException.
+    """
+    return type(error) is duckdb.Error or isinstance(error, (duckdb.OperationalError, *_DAMAGED))
+
+
+def told(path: Path, error: duckdb.Error) -> StagingError:
+    """Say what DuckDB found: it has few classes for all that can go wrong, its text tells more."""
+    text = str(error)
+    if "Could not set lock" in text:
+        holder = re.search(r"\(PID (\d+)\)", text)
+        who = f"process {holder[1]}" if holder else "another process"
+        return StagingBusy(f"staging {path}: held by {who}; wait for it, or use --wait")
+    if "not a valid DuckDB database file" in text:
+        return StagingError(f"staging {path}: not a DuckDB file; name another with 'staging'")
+    line = str(error).splitlines()[0]
+    if text.rstrip().endswith(_NO_ROOM):
+        return StagingError(f"staging {path}: no room left on its disk: {line}; make some")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StagingError(f"staging {path}: out of memory: {line}; leave it more")
+    if type(error) is duckdb.Error or isinstance(error, _DAMAGED) or "read enough bytes" in text:
+        return StagingError(
+            f"staging {path}: the file is damaged: {line}; bring back a copy of it with its .wal, "
+            "or name another with 'staging'"
+        )
+    return StagingError(f"staging {path}: {line}; {ADVICE}")
