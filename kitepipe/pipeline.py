@@ -170,7 +170,7 @@ def process_instrument(
 def _run(settings: Settings, bounds: Bounds, progress: Progress, clock: Clock) -> RunReport:
     with (
         warehouse_dsn(settings) as dsn,
-        fetching(settings, bounds, "run", clock, progress) as ready,
+        fetching(replace(settings, dsn=dsn), bounds, "run", clock, progress) as ready,
     ):
         try:
             with _loading(ready, replace(settings, dsn=dsn), progress) as (loader, submit):

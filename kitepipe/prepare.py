@@ -10,24 +10,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from kitepipe import fetch as stage
+from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
-from kitepipe.doors import kite_door, wanted_instruments
+from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
 from kitepipe.errors import UsageError
 from kitepipe.fetch_queue import Job, plan_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
-from kitepipe.model import IST
+from kitepipe.model import IST, Series
 from kitepipe.plan import Bounds
 from kitepipe.progress import Progress
 from kitepipe.sessions import judged_at
-from kitepipe.staging import Staging
+from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_instruments import (
     select_series,
     stale_exchanges,
     take_snapshot,
     unknown_symbols,
 )
-from kitepipe.staging_series import select_known
+from kitepipe.staging_series import SeriesKey, StagedKnowledge, select_known
 from kitepipe.summary import FetchReport, SnapshotReport
 
 Clock = Callable[[], datetime]
@@ -87,7 +88,7 @@ def fetching(
         margin = timedelta(minutes=settings.settle_margin_minutes)
         jobs = plan_jobs(
             series,
-            select_known(cursor, oi=settings.oi),
+            _known(settings, bounds, cursor, series),
             bounds,
             bootstrap=settings.bootstrap_date,
             now=now,
@@ -99,16 +100,34 @@ def fetching(
             settings.batch_size,
             margin,
             bounds.max_requests,
-            _deadline(bounds, clock()),
-            clock,
+            _deadline(bounds, now),
+            _running_from(now, clock),
         )
         instruments = len({one.instrument_key for one in series})
         yield Fetching(staging, kite, beat, jobs, instruments, options, warnings)
 
 
+def _known(
+    settings: Settings, bounds: Bounds, cursor: Cursor, series: Sequence[Series]
+) -> dict[SeriesKey, StagedKnowledge]:
+    """Return what staging knows; where that is nothing, what the warehouse covers is adopted."""
+    known = select_known(cursor, oi=settings.oi)
+    if known or not series or settings.dsn is None or bounds.from_scratch:
+        return known
+    with warehouse_dsn(settings) as dsn:
+        adopt_coverage(cursor, dsn, series)
+    return select_known(cursor, oi=settings.oi)
+
+
 def kite_now(kite: KiteClientWrapper, clock: Clock) -> datetime:
     """Ask Kite whether the session is good, and what time it is there."""
     return judged_at(kite.check_session(), clock())[0]
+
+
+def _running_from(now: datetime, clock: Clock) -> Clock:
+    """Return a clock that shows `now` at this instant: Kite's day and period count, not ours."""
+    ahead = now - clock()
+    return lambda: clock() + ahead
 
 
 def take_dumps(

@@ -4,11 +4,11 @@
 -- Kite rounds adjusted prices to 0.05, so each lies within 0.025 of the exact one.
 with
 price as (
-    select which, at, field, try_cast(value as double) as value
+    select which, stamp, field, try_cast(value as double) as value
     from (
         select
             which,
-            left(coalesce(candle ->> '$[0]', candle ->> '$.date'), 19) as at,
+            left(coalesce(candle ->> '$[0]', candle ->> '$.date'), 19) as stamp,
             unnest(['open', 'high', 'low', 'close']) as field,
             unnest([
                 coalesce(candle ->> '$[1]', candle ->> '$.open'),
@@ -24,7 +24,7 @@ price as (
             where json_valid($new)
         )
     )
-    where try_cast(left(at, 10) as date) = $session
+    where try_cast(left(stamp, 10) as date) = $session
 ),
 pair as (
     -- a day candle's time of day differs between old and new replies: its date is its identity
@@ -33,7 +33,7 @@ pair as (
     inner join (from price where which = 'new') as new
         on
             old.field = new.field
-            and if($is_day, left(old.at, 10) = left(new.at, 10), old.at = new.at)
+            and if($is_day, left(old.stamp, 10) = left(new.stamp, 10), old.stamp = new.stamp)
     where old.value > 0.025 and new.value > 0.025
 )
 select

@@ -1,0 +1,109 @@
+"""A new staging file beside a full warehouse asks only for what the warehouse does not cover."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import pytest
+
+from kitepipe import pipeline
+from kitepipe.config import Settings
+from kitepipe.errors import WarehouseError
+from kitepipe.model import Interval
+from kitepipe.plan import Bounds
+from kitepipe.progress import Silent
+from kitepipe.sandbox import Sandbox
+from kitepipe.summary import RunReport
+from tests.sandbox_asking import ist, sandbox
+
+LATE = ist(2026, 11, 17, 20)
+
+
+@pytest.fixture
+def kite() -> Iterator[Sandbox]:
+    """A sandbox on a Tuesday evening that is past, for the earlier of two clocks counts."""
+    with sandbox(other_rate_limit=1000, now=LATE, api_key="adopt") as server:
+        yield server
+
+
+@pytest.fixture
+def settings(kite: Sandbox, tmp_path: Path, timescale_dsn: str) -> Settings:
+    """Two instruments by day, into an empty TimescaleDB."""
+    return Settings(
+        api_root=kite.url,
+        api_key="adopt",
+        access_token=kite.access_token,
+        rate_limit=1000,
+        staging=tmp_path / "one.duckdb",
+        dsn=timescale_dsn,
+        candle_interval=(Interval.DAY,),
+        tradingsymbols=("NSE:INFY", "NSE:M&M"),
+    )
+
+
+def _run(settings: Settings, bounds: Bounds | None = None) -> RunReport:
+    with_schema = pipeline.apply_schema(settings)
+    assert with_schema.edition
+    return pipeline.run(settings, bounds or Bounds(), Silent())
+
+
+def test_a_new_staging_file_asks_only_what_the_warehouse_lacks(
+    kite: Sandbox, settings: Settings, tmp_path: Path
+) -> None:
+    """With a lost staging file the next run asks the new days alone, not thirty years again."""
+    _run(settings)
+    kite.set_now(ist(2026, 11, 19, 20))
+    kite.clear_log()
+    fresh = replace(settings, staging=tmp_path / "two.duckdb")
+
+    report = _run(fresh)
+
+    assert kite.requests.historical == 2
+    assert all(
+        "from=2026-11-17" in unquote_plus(entry.path)
+        for entry in kite.log
+        if entry.kind == "historical"
+    )
+    assert report.load.new == 4  # 18 and 19 November, of two instruments
+
+
+def test_from_scratch_asks_everything(kite: Sandbox, settings: Settings, tmp_path: Path) -> None:
+    """--from-scratch leaves the warehouse out of it, and the load finds all candles equal."""
+    first = _run(settings)
+    fresh = replace(settings, staging=tmp_path / "two.duckdb")
+
+    report = _run(fresh, Bounds(from_scratch=True))
+
+    assert report.fetch.requests >= 12
+    assert (report.load.new, report.load.equal) == (0, first.load.new)
+
+
+def test_a_rebased_history_shows_itself_against_the_warehouse(
+    kite: Sandbox, settings: Settings, tmp_path: Path, look: Callable[..., list[tuple[object, ...]]]
+) -> None:
+    """A split between the loss of the old file and the first run of the new one is noticed."""
+    _run(settings)
+    kite.split("NSE:INFY", date(2026, 11, 18), 2.0)
+    kite.set_now(ist(2026, 11, 19, 20))
+    fresh = replace(settings, staging=tmp_path / "two.duckdb")
+
+    report = _run(fresh)
+
+    assert [text.split(":")[1] for text in report.fetch.rebased] == ["INFY day"]
+    assert report.load.failures == []
+    assert pipeline.verify(fresh, Silent()).differing == 0
+
+
+def test_without_the_warehouse_an_empty_staging_file_is_not_filled_blindly(
+    kite: Sandbox, settings: Settings
+) -> None:
+    """A warehouse that is down ends the run with exit 13 and names --from-scratch."""
+    down = replace(settings, dsn="host=127.0.0.1 port=1 dbname=nowhere")
+
+    with pytest.raises(WarehouseError, match="--from-scratch") as caught:
+        pipeline.fetch(down, Bounds(), Silent())
+
+    assert caught.value.exit_code == 13
+    assert kite.requests.historical == 0
