@@ -21,7 +21,8 @@ LEVELS = [
     ({"__main__"}, "apart"),
     ({"cli"}, "apart"),
     ({"pipeline", "sandbox"}, "apart"),  # the sandbox knows nothing of what it is asked by
-    ({"prepare", "forecast", "doors"}, "neighbours"),  # the pipeline's, on its way to a stage
+    # The pipeline's, on its way to a stage: what opens doors, and what looks without writing.
+    ({"prepare", "adopt", "forecast", "doors", "verify", "status", "doctor"}, "neighbours"),
     ({"fetch", "load"}, "apart"),
     ({"holder"}, "apart"),
     ({"kite", "staging", "warehouse"}, "apart"),

@@ -1,8 +1,10 @@
 """The program: its verbs, and the one place that turns how a verb ended into an exit code."""
 
+import math
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,7 +62,7 @@ class Program(click.Group):
         """Run a verb, say how it ended, and exit with the code that stands for it."""
         extra |= {"standalone_mode": False, "prog_name": "kitepipe"}
         run = super().main
-        with _sigterm_as_interrupt():
+        with _signals_as_interrupt():
             code = _guarded(lambda: run(*args, **extra))
         sys.exit(code)
 
@@ -96,20 +98,38 @@ def _quiet_without_reader() -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def _signals_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end a verb as Ctrl-C does; only the main thread may set handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    interrupt = _Interrupt()
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Interrupt:
+    """Raise KeyboardInterrupt, once for a signal that comes twice.
+
+    A terminal and systemd signal the whole group, and the executable's parent process passes its
+    own copy on to the child.
+    """
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def __call__(self, signum: int, frame: object) -> None:
+        now = time.monotonic()
+        if now - self._last > 1.0:
+            self._last = now
+            raise KeyboardInterrupt
 
 
 @click.group(
