@@ -9,20 +9,25 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
-from kitepipe.errors import StagingBusy
+from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.model import utc_now
 from kitepipe.staging import Staging
+from kitepipe.staging_errors import ADVICE
 from kitepipe.summary import Holder
 
+log = logging.getLogger(__name__)
+
 _LOOK_AGAIN_S = 0.2
+_OPENING_S = 1.0  # longer than anybody needs to open the file: who has the queue so long, waits
 Beat = Callable[[int, int, int], None]
 
 
@@ -31,9 +36,9 @@ def writing(path: Path, api_root: str, verb: str, *, wait: bool) -> Iterator[tup
     """Open the staging file for writing, and tell others so in `<staging>.run.json`.
 
     Yields the file and the heartbeat: call it with windows done, planned and failed. Raises
-    StagingBusy where another process holds it, unless `wait`.
+    StagingBusy where another process holds it, unless `wait`; StagingError as `Staging.write`.
     """
-    with _patiently(path, lambda: Staging.write(path, api_root), wait) as staging:
+    with _opened(path, lambda: Staging.write(path, api_root), wait) as staging:
         record = _Record(path, verb)
         try:
             record.beat(0, 0, 0)
@@ -45,7 +50,7 @@ def writing(path: Path, api_root: str, verb: str, *, wait: bool) -> Iterator[tup
 @contextlib.contextmanager
 def reading(path: Path, *, wait: bool) -> Iterator[Staging]:
     """Open the staging file read-only, after any writer that waits for it."""
-    with _patiently(path, lambda: Staging.read(path), wait) as staging:
+    with _opened(path, lambda: Staging.read(path), wait) as staging:
         yield staging
 
 
@@ -65,9 +70,17 @@ def asking(api_root: str, api_key: str, *, wait: bool) -> Iterator[None]:
     Two would share one limit without knowing of each other. Raises StagingBusy, unless `wait`.
     """
     digest = hashlib.sha256(f"{api_root} {api_key}".encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"kitepipe-{os.getuid()}-{digest}.lock"
-    with _lock_file(path) as file:
-        if not _try_lock(file, wait):
+    path = Path(tempfile.gettempdir()) / f"kitepipe-{digest}.lock"
+    try:
+        lock = _open_lock(path)
+    except OSError as error:
+        raise StagingError(
+            f"lock {path}: {error.strerror}; remove it, or let us read it"
+        ) from error
+    with _closing(lock):
+        if wait:
+            _line_up(lock, "another kitepipe asks Kite with the same API key")
+        elif not _try(lock, fcntl.LOCK_EX):
             raise StagingBusy(
                 "another kitepipe asks Kite with the same API key on this machine, and they would "
                 "share one rate limit; wait for it, or use --wait"
@@ -76,49 +89,89 @@ def asking(api_root: str, api_key: str, *, wait: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _patiently(path: Path, opened: Callable[[], Staging], wait: bool) -> Iterator[Staging]:
-    while True:
-        try:
-            with _queue(path, wait):
-                staging = opened()
-            break
-        except StagingBusy as error:
-            if not wait:
-                raise StagingBusy(_who(path, error)) from error
-            time.sleep(_LOOK_AGAIN_S)
+def _opened(path: Path, door: Callable[[], Staging], wait: bool) -> Iterator[Staging]:
+    with _queue(path, wait):
+        staging = _patiently(path, door, wait)
     with staging:
         yield staging
 
 
 @contextlib.contextmanager
 def _queue(path: Path, wait: bool) -> Iterator[None]:
-    """Whoever waits for the file holds this lock; a reader between two rounds queues behind."""
-    if not path.parent.is_dir():
+    """Whoever waits for the file holds this lock; a reader between two rounds queues behind.
+
+    Those who do not wait share it while they open the file, and are sent away by one who waits.
+    """
+    try:
+        lock = _open_lock(path.with_name(path.name + ".lock"))
+    except OSError:  # where no file can be made there is no writer to wait for
         yield
         return
-    with _lock_file(path.with_name(path.name + ".lock")) as file:
-        _try_lock(file, wait=True)
+    with _closing(lock):
+        if wait:
+            _line_up(lock, f"staging {path}: another process is before us")
+        elif not _try(lock, fcntl.LOCK_SH, for_s=_OPENING_S):
+            waited = StagingBusy(
+                f"staging {path}: another process waits for it; come later, or use --wait"
+            )
+            raise StagingBusy(_who(path, waited))
         yield
+
+
+def _patiently(path: Path, door: Callable[[], Staging], wait: bool) -> Staging:
+    told = False
+    while True:
+        try:
+            return door()
+        except StagingBusy as error:
+            who = _who(path, error)
+            if not wait:
+                raise StagingBusy(who) from error
+        if not told:
+            log.warning("%s; waiting", who.partition("; wait")[0])
+            told = True
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except PermissionError:  # another user's file is locked just as well
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
 
 
 @contextlib.contextmanager
-def _lock_file(path: Path) -> Iterator[TextIO]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "r+") as file:
-        yield file
-
-
-def _try_lock(file: TextIO, wait: bool) -> bool:
+def _closing(lock: int) -> Iterator[None]:
+    """Close the file at the end, which lets the lock go."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    finally:
+        os.close(lock)
+
+
+def _line_up(lock: int, why: str) -> None:
+    if not _try(lock, fcntl.LOCK_EX):
+        log.warning("%s; waiting", why)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _try(lock: int, kind: int, for_s: float = 0.0) -> bool:
+    deadline = time.monotonic() + for_s
+    while True:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK_AGAIN_S / 4)
+        else:
+            return True
 
 
 def _who(path: Path, error: StagingBusy) -> str:
-    holder = read_holder(path)
-    if holder is None:
+    """Say who holds the file; a record of any other process than DuckDB names is an old one."""
+    holder, named = read_holder(path), re.search(r"process (\d+)", str(error))
+    if holder is None or (named and int(named[1]) != holder.pid):
         return str(error)
     return (
         f"staging {path}: held by 'kitepipe {holder.verb}' (process {holder.pid}, since "
@@ -145,8 +198,11 @@ class _Record:
             os.getpid(), self._verb, self._since, done, planned, round(rate, 3), failures
         )
         draft = self._path.with_name(self._path.name + ".new")
-        draft.write_text(json.dumps(asdict(holder)), encoding="utf-8")
-        draft.replace(self._path)
+        try:
+            draft.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+            draft.replace(self._path)
+        except OSError as error:
+            raise StagingError(f"staging {self._path}: {error.strerror}; {ADVICE}") from error
 
     def remove(self) -> None:
         """Nobody holds the file any more."""
@@ -157,11 +213,13 @@ def _record_path(path: Path) -> Path:
     return path.with_name(path.name + ".run.json")
 
 
-def _is_alive(pid: int) -> bool:
+def _is_alive(pid: object) -> bool:
+    if not isinstance(pid, int) or pid <= 0:
+        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
+    except PermissionError:  # somebody else's
         return True
     return True

@@ -46,8 +46,8 @@ class Rebase:
 class ReplyWriter:
     """The writer's hand: commits replies and failures, seals bodies. For one thread."""
 
-    def __init__(self, staging: Staging) -> None:
-        self._path = staging.path
+    def __init__(self, staging: Staging, seal_bytes: int = SEAL_BYTES) -> None:
+        self._path, self._seal_bytes = staging.path, seal_bytes
         self._cursor = staging.cursor()
         self._next_chunk, self._next_reply, self._next_table, self._open_bytes = self._resume()
 
@@ -55,10 +55,7 @@ class ReplyWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Leave a view `body` for people who open the file themselves."""
-        with translated(self._path):
-            self._cursor.execute(_view(range(1, self._next_table)))
-            self._cursor.close()
+        self._cursor.close()
 
     def commit(
         self, asked: Asked, reply: Reply, settled_through: date, rebase: Rebase | None = None
@@ -67,7 +64,7 @@ class ReplyWriter:
 
         With `rebase`, the series' new epoch begins with this very reply, in the same commit.
         """
-        reply_id = self._next_reply
+        reply_id, body = self._next_reply, reply.body.encode()
         settled = [day for day in reply.contents.newest_sessions if day <= settled_through]
         with translated(self._path), transaction(self._cursor) as cursor:
             epoch = reply.fetched_at if rebase else asked.epoch
@@ -77,8 +74,8 @@ class ReplyWriter:
                 {
                     "reply_id": reply_id,
                     "chunk_id": self._next_chunk,
-                    "sha256": hashlib.sha256(reply.body.encode()).hexdigest(),
-                    "bytes": len(reply.body.encode()),
+                    "sha256": hashlib.sha256(body).hexdigest(),
+                    "bytes": len(body),
                     "http_date": naive(reply.http_date),
                     "fetched_at": naive(reply.fetched_at),
                     "rows": reply.contents.rows,
@@ -93,8 +90,8 @@ class ReplyWriter:
                 self._insert_rebase(cursor, asked.series, epoch, rebase, reply_id)
         self._next_chunk += 1
         self._next_reply += 1
-        self._open_bytes += len(reply.body)
-        if self._open_bytes >= SEAL_BYTES:
+        self._open_bytes += len(body)
+        if self._open_bytes >= self._seal_bytes:
             self._seal()
         return reply_id
 
@@ -167,6 +164,7 @@ class ReplyWriter:
                 cursor.execute(
                     "create table body_open (reply_id bigint not null, body varchar not null)"
                 )
+                cursor.execute(_view(self._next_table))
             self._next_table += 1
             self._open_bytes = 0
             self._checkpoint()
@@ -197,7 +195,8 @@ def select_bodies(cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int]) -
             )
 
 
-def _view(tables: Sequence[int]) -> str:
-    parts = ["select reply_id, body from body_open"]
-    parts += [f"select reply_id, body from body_{table}" for table in tables]
-    return "create or replace view body as " + " union all ".join(parts)
+def _view(tables: int) -> str:
+    """All bodies, for people who open the file themselves: 0.1 s to make over 2,000 tables."""
+    names = ["body_open", *(f"body_{table}" for table in range(1, tables + 1))]
+    parts = " union all ".join(f"select reply_id, body from {name}" for name in names)
+    return f"create or replace view body as {parts}"

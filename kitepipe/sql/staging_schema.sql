@@ -79,6 +79,9 @@ create table reply (
 
 create table body_open (reply_id bigint not null, body varchar not null);
 
+-- All bodies; each seal adds its table.
+create view body as select reply_id, body from body_open;
+
 create table seal (
     body_table bigint not null,
     first_reply bigint not null,
