@@ -23,11 +23,20 @@ The tree, by what the caller must do:
 Classes without a code never leave a stage: they are counted there.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kitepipe.summary import Report
+
 
 class KitepipeError(Exception):
-    """The root: `str()` of it says what, which and what to do; it never holds a secret."""
+    """The root: `str()` of it says what, which and what to do; it never holds a secret.
+
+    `report` is what a run had done when it ended so: the summary is shown all the same.
+    """
 
     exit_code = 1
+    report: "Report | None" = None
 
 
 class UsageError(KitepipeError):
