@@ -1,11 +1,13 @@
 """Claims about who holds the staging file, and who may ask with an API key."""
 
+import contextlib
 import fcntl
 import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -50,14 +52,19 @@ def record_of(path: Path) -> Path:
     return path.with_name(path.name + ".run.json")
 
 
-@pytest.mark.parametrize("door", ["read", "write"])
-def test_who_holds_the_file_is_said(path: Path, writer: Other, door: str) -> None:
+DOORS: list[Callable[[Path], AbstractContextManager[object]]] = [
+    lambda path: reading(path, wait=False),
+    lambda path: writing(path, API_ROOT, "fetch", wait=False),
+]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=["read", "write"])
+def test_who_holds_the_file_is_said(
+    path: Path, writer: Other, door: Callable[[Path], AbstractContextManager[object]]
+) -> None:
     """Without --wait the second process is told the verb, process and progress of the first."""
-    with pytest.raises(StagingBusy) as raised:
-        if door == "read":
-            reading(path, wait=False).__enter__()
-        else:
-            writing(path, API_ROOT, "fetch", wait=False).__enter__()
+    with pytest.raises(StagingBusy) as raised, door(path):
+        pass
     assert raised.value.exit_code == 12
     text = str(raised.value)
     assert f"staging {path}: held by 'kitepipe fetch' (process {writer.pid}, since 20" in text
@@ -173,7 +180,10 @@ def test_the_record_is_replaced_in_one_step(path: Path) -> None:
 
 def test_the_record_is_gone_at_the_end(path: Path) -> None:
     """A run that ends, well or by an error, leaves no record."""
-    with pytest.raises(ZeroDivisionError), writing(path, API_ROOT, "fetch", wait=False):
+    with (
+        contextlib.suppress(ZeroDivisionError),
+        writing(path, API_ROOT, "fetch", wait=False),
+    ):
         assert record_of(path).exists()
         raise ZeroDivisionError
     assert not record_of(path).exists()
@@ -212,7 +222,7 @@ def test_one_key_is_asked_by_one_process() -> None:
     """A second process with the same key and Kite is held off; another key is none of its."""
     with other(ASK) as process:
         assert process.heard() == "asking"
-        with pytest.raises(StagingBusy, match="same API key.*--wait") as raised:
+        with pytest.raises(StagingBusy, match=r"same API key.*--wait") as raised:
             asking(API_ROOT, "key", wait=False).__enter__()
         assert raised.value.exit_code == 12
         with asking(API_ROOT, "another", wait=False), asking("http://b", "key", wait=False):
@@ -237,7 +247,7 @@ def test_the_key_stands_in_no_name_of_a_lock() -> None:
 def test_no_dsn_is_a_usage_error() -> None:
     """Without a DSN nothing is loaded anywhere: the message says how to set one."""
     with (
-        pytest.raises(UsageError, match="KITEPIPE_DSN.*embedded") as raised,
+        pytest.raises(UsageError, match=r"KITEPIPE_DSN.*embedded") as raised,
         warehouse_dsn(Settings()),
     ):
         pass

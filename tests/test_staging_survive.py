@@ -1,0 +1,91 @@
+"""Claims about what a staging file survives: a full disk, a writer killed at any instant."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from kitepipe.holder import reading
+from kitepipe.model import Window
+from kitepipe.staging import Staging
+from kitepipe.staging_replies import ReplyWriter
+from tests.staging_help import API_ROOT, candles, commit, other, series, stored
+
+DAY = date(2026, 11, 20)
+COMMITS = """
+from datetime import date, timedelta
+from tests.staging_help import candles, commit, series
+from kitepipe.model import Window
+from kitepipe.staging_replies import ReplyWriter
+with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
+    with ReplyWriter(staging, seal_bytes=1000) as writer:
+        for number in range(int(sys.argv[2])):
+            day = date(2000, 1, 1) + timedelta(number)
+            say(commit(writer, series(), Window(day, day), candles([day])))
+        LAST
+"""
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """When the disk takes no more, the run ends with exit 12, and what was committed is there."""
+    path = tmp_path / "kitepipe.duckdb"
+    fill = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from tests.staging_help import body, commit, series
+from kitepipe.errors import StagingError
+from kitepipe.model import Window
+from kitepipe.staging_replies import ReplyWriter
+from datetime import date
+import random
+try:
+    with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
+        with ReplyWriter(staging, seal_bytes=1_000_000) as writer:
+            day = date(2026, 1, 1)
+            while True:
+                text = body([random.randbytes(100_000).hex()])
+                say(commit(writer, series(), Window(day, day), text))
+except StagingError as error:
+    say(error)
+"""
+    with other(fill, path) as process:
+        said = process.process.communicate()[0].splitlines()
+    *committed, last = said
+    assert f"staging {path}: no room left on its disk" in last
+    assert len(committed) > 3
+    found = stored(path, "select reply_id from body where length(body) > 200_000 order by 1")
+    assert found[: len(committed)] == [(int(reply_id),) for reply_id in committed]
+
+
+@pytest.mark.parametrize("death", ["os._exit(9)", "os.kill(os.getpid(), 9)"])
+def test_a_killed_writer_leaves_all_that_it_committed(tmp_path: Path, death: str) -> None:
+    """Killed at any instant: all replies are there, read-only at once, and the next run goes on."""
+    path = tmp_path / "kitepipe.duckdb"
+    with other(COMMITS.replace("LAST", death), path, 25) as process:
+        said = process.process.communicate()[0].split()
+    assert said == [str(number) for number in range(1, 26)]
+    assert path.with_name(path.name + ".wal").stat().st_size > 0
+    query = (
+        "select reply_id, body is not null from reply left join body using (reply_id) order by 1"
+    )
+    expected = [(number, True) for number in range(1, 26)]
+    assert stored(path, query) == expected
+    with reading(path, wait=False) as staging:
+        assert staging.cursor().execute(query).fetchall() == expected
+    with Staging.write(path, API_ROOT) as staging, ReplyWriter(staging) as writer:
+        assert commit(writer, series(), Window(DAY, DAY), candles([DAY])) == 26
+    assert stored(path, query) == [*expected, (26, True)]
+
+
+def test_a_writer_killed_at_random_loses_no_reported_reply(tmp_path: Path) -> None:
+    """What was reported as committed is on disk, whenever the process died."""
+    path = tmp_path / "kitepipe.duckdb"
+    with other(COMMITS.replace("LAST", "pass"), path, 10_000) as process:
+        for _ in range(40):
+            reported = int(process.heard())
+        process.process.kill()
+        process.end()
+    ids = [row[0] for row in stored(path, "select reply_id from body order by reply_id")]
+    assert ids == list(range(1, len(ids) + 1))
+    assert len(ids) >= reported
