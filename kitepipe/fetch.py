@@ -6,7 +6,7 @@ instruments side by side. Whatever fails is told at the end and stops nobody els
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kitepipe.fetch_intake import Intake, Request
@@ -38,11 +38,11 @@ class FetchOptions:
 class Audience:
     """Who is told how a run goes, in the main thread.
 
-    `on_done` of each series that was begun and whose windows are over, `on_beat` at least once a
-    second of windows done, planned and failed.
+    `on_done` of each series when nothing more will be asked of it, `on_beat` at least once a second
+    of windows done, planned and failed.
     """
 
-    progress: Progress = Silent()
+    progress: Progress = field(default_factory=Silent)
     on_done: Callable[[Job], None] = lambda job: None
     on_beat: Callable[[int, int, int], None] = lambda done, planned, failures: None
 
@@ -111,8 +111,8 @@ class _Run:
         """Submit the instrument's next window; 0 where it has none left or the run is bounded."""
         while lane:
             job, now = lane[0], self._options.clock()
-            is_over = self._is_bounded()
-            window = None if is_over else self._intake.next_window(job, period_of(now))
+            over = self._is_bounded()
+            window = None if over else self._intake.next_window(job, period_of(now))
             if window:
                 self._pool.submit(Request(lane, job, window, now))
                 self._submitted += 1

@@ -6,7 +6,9 @@ takes 2 s of CPU a reply and throws the raw body away: we keep the body and pars
 
 import json
 import logging
+import random
 import sys
+import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from kitepipe.errors import (
     TransientError,
 )
 from kitepipe.kite_answers import Answer, judge, read_answer
-from kitepipe.model import Contents, Instrument, Interval, Reply, Series, Window, utc_now
+from kitepipe.model import IST, Contents, Instrument, Interval, Reply, Series, Window, utc_now
 from kitepipe.ratelimit import RateLimiter
 
 # `kiteconnect/__init__.py` imports its ticker, and that Twisted (0.9 s, absent in the executable).
@@ -65,8 +67,8 @@ class KiteClientWrapper:
     """Ask Kite, at the limiter's pace, as often as it is worth trying.
 
     `inspect` tells what a body contains, and raises ValueError where it is not a complete
-    success reply. `sleep` waits between attempts and
-    may raise to end them. Safe to use from several threads.
+    success reply. `sleep` waits between attempts and may raise to end them; `clock` stamps
+    replies. Safe to use from several threads.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class KiteClientWrapper:
         inspect: Inspect,
         sleep: Callable[[float], None] = tenacity.nap.sleep,
     ) -> None:
+        self.clock: Callable[[], datetime] = utc_now
         self._options = options
         self._limiter = limiter
         self._inspect = inspect
@@ -89,6 +92,7 @@ class KiteClientWrapper:
             reraise=True,
         )
         self.requests = 0  # HTTP requests sent so far, retries included
+        self._counting = threading.Lock()
 
     def __enter__(self) -> "KiteClientWrapper":
         return self
@@ -117,7 +121,7 @@ class KiteClientWrapper:
                 contents = self._inspect(body)
             except ValueError as error:
                 raise TransientError(f"not a complete success reply: {error}") from error
-            return Reply(body, utc_now(), answer.date, contents)
+            return Reply(body, self.clock(), answer.date, contents)
 
         reply, attempts = self._persist(attempt, f"{series} {window}")
         return replace(reply, attempts=attempts)
@@ -143,7 +147,7 @@ class KiteClientWrapper:
             answer, _ = self._persist(lambda: self._get("/user/profile", {}), "session")
         except RequestFailed as error:
             raise KiteUnreachable(str(error)) from error
-        return answer.date or utc_now()
+        return answer.date or self.clock()
 
     def fetch_historical_data(
         self,
@@ -156,13 +160,14 @@ class KiteClientWrapper:
     ) -> list[dict[str, Any]] | dict[str, Any]:
         """Return the candles of inclusive IST dates as dicts (`OHLCVCandle.to_dict`), unjudged.
 
-        One request: the dates must fit the interval's cap. Dates of candles are aware datetimes.
+        One window: the dates must fit the interval's cap; of a datetime its IST date counts.
+        Dates of candles are aware datetimes.
         Where it came to nothing: `{"error": why, "error_type": class, "code": HTTP status}`.
         """
         instrument = Instrument(instrument_token, "", f"token {instrument_token}")
         series = Series(0, instrument, Interval(interval), 0, oi, continuous)
         try:
-            reply = self.fetch_reply(series, Window(from_date, to_date))
+            reply = self.fetch_reply(series, Window(_ist_date(from_date), _ist_date(to_date)))
         except KitepipeError as error:
             code = getattr(error, "code", None)
             return {"error": str(error), "error_type": type(error).__name__, "code": code}
@@ -172,17 +177,15 @@ class KiteClientWrapper:
     def _get(self, path: str, query: dict[str, Any], media_type: str = "json") -> Answer:
         """Send one paced request and return its answer if it is a success."""
         self._limiter.wait_if_needed()
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
         options = self._options
-        headers = {
-            "X-Kite-Version": "3",
-            "Authorization": f"token {options.api_key}:{options.access_token}",
-        }
         try:
             with self._kite.reqsession.get(
                 options.api_root.rstrip("/") + path,
                 params=query,
-                headers=headers,
+                headers={"X-Kite-Version": "3", "Accept-Encoding": "gzip"},
+                auth=self._sign,
                 timeout=options.timeout_s,
                 allow_redirects=False,  # a redirect would carry the token to another host
                 stream=True,
@@ -197,6 +200,12 @@ class KiteClientWrapper:
                 self._limiter.pause(error.retry_after_s or COOL_DOWN_S)
             raise
         return answer
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the session on a request; a header alone would give way to a ~/.netrc."""
+        options = self._options
+        request.headers["Authorization"] = f"token {options.api_key}:{options.access_token}"
+        return request
 
     def _persist(self, attempt: Callable[[], T], what: str) -> tuple[T, int]:
         """Try until it works or is not worth another try; say what it was, and how often."""
@@ -234,6 +243,13 @@ def open_session(
         raise KiteUnreachable(f"login at {api_root}: {type(error).__name__}: {error}") from error
 
 
+def _ist_date(day: date) -> date:
+    """Return a plain date; a datetime without an offset is taken for IST's wall clock."""
+    if not isinstance(day, datetime):
+        return day
+    return (day.astimezone(IST) if day.tzinfo else day).date()
+
+
 def _client(options: KiteOptions) -> KiteConnect:
     kite = KiteConnect(api_key=options.api_key, root=options.api_root)
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.connections)
@@ -243,14 +259,17 @@ def _client(options: KiteOptions) -> KiteConnect:
 
 
 def _wait(options: KiteOptions) -> Callable[[tenacity.RetryCallState], float]:
-    """Exponential with jitter up to a cap, and never less than the server wished."""
-    backoff = tenacity.wait_random_exponential(
-        multiplier=options.backoff_base_s, max=options.backoff_cap_s, min=options.backoff_base_s / 2
-    )
+    """Double from attempt to attempt up to a cap, and never less than the server wished.
+
+    Jitter takes up to a half away: the attempts of many threads spread, and below the cap no wait
+    is shorter than the one before.
+    """
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        return max(backoff(state), getattr(error, "retry_after_s", None) or 0.0)
+        longest = options.backoff_base_s * 2.0 ** (state.attempt_number - 1)
+        backoff = min(longest, options.backoff_cap_s) * random.uniform(0.5, 1)
+        return max(backoff, getattr(error, "retry_after_s", None) or 0.0)
 
     return wait
 

@@ -6,6 +6,7 @@ Sources: https://kite.trade/docs/connect/v3/exceptions/ and the client's `except
 import json
 import re
 import time
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -54,7 +55,7 @@ def read_answer(response: requests.Response, timeout_s: float) -> Answer:
     deadline = time.monotonic() + timeout_s
     pieces, size = [], 0
     try:
-        while piece := response.raw.read1(_PIECE, decode_content=True):
+        while piece := response.raw.read1(_PIECE, decode_content=False):
             pieces.append(piece)
             size += len(piece)
             if time.monotonic() > deadline:
@@ -67,10 +68,26 @@ def read_answer(response: requests.Response, timeout_s: float) -> Answer:
     return Answer(
         response.status_code,
         headers.get("Content-Type", ""),
-        b"".join(pieces),
+        _decoded(b"".join(pieces), headers.get("Content-Encoding", "identity").lower()),
         _http_date(headers.get("Date")),
         _seconds(headers.get("Retry-After")),
     )
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """Undo the content encoding: gzip is all that we accept, and it must have come to its end."""
+    if encoding == "identity" or not body:
+        return body
+    if encoding != "gzip":
+        raise TransientError(f"the body is encoded as {encoding!r}, and gzip was asked for")
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacking.decompress(body, _MAX_BYTES)
+    except zlib.error as error:
+        raise TransientError(f"the body is no gzip: {error}") from error
+    if not unpacking.eof:
+        raise TransientError("the gzip body is cut off, or too long")
+    return unpacked
 
 
 def judge(answer: Answer, media_type: str) -> None:
@@ -78,33 +95,34 @@ def judge(answer: Answer, media_type: str) -> None:
     if answer.status == 200 and media_type in answer.media_type:
         return
     error = _error_of(answer)
-    message = str(error.get("message") or "no message")
-    told = f"HTTP {answer.status} {error.get('error_type') or answer.media_type}: {message}"
-    if answer.status == 403:
-        _refuse(error.get("error_type"), told)
-    if answer.status == 429 or answer.status >= 500:
+    kind, message = error.get("error_type"), str(error.get("message") or "no message")
+    told = f"HTTP {answer.status} {kind or answer.media_type}: {message[:200]}"
+    _judge_session(kind, told)
+    if answer.status in (403, 429) or answer.status >= 500:
         raise TransientError(told, answer.status, answer.retry_after_s)
     if answer.status == 400:
         _judge_input(message, told)
-    if answer.status in (200, 301, 302, 303, 307, 308) or error.get("error_type") in _PASSING:
-        raise TransientError(f"{told}; is api_root right?", answer.status)
-    raise RequestFailed(f"{told}; is api_root right?", answer.status)
+    told += "; is api_root right?"
+    if answer.status in _ODD or kind in _PASSING:
+        raise TransientError(told, answer.status)
+    raise RequestFailed(told, answer.status)
 
 
+_ODD = (200, 301, 302, 303, 307, 308)
 _PASSING = ("DataException", "NetworkException")
 
 
-def _refuse(error_type: object, told: str) -> None:
-    if error_type == "PermissionException":
+def _judge_session(kind: object, told: str) -> None:
+    """End the run where the session is over: by class, whatever the status."""
+    if kind == "PermissionException":
         raise PlanMissing(
             f"{told}; this API key has no plan for historical data: add it on developers.kite.trade"
         )
-    if error_type == "TokenException":
+    if kind == "TokenException":
         raise AuthenticationError(
             f"{told}; the session is dead (it ends at 06:00 IST, or with another login on the same "
             "key): run 'kitepipe login'"
         )
-    raise TransientError(told, 403)
 
 
 def _judge_input(message: str, told: str) -> None:
@@ -118,18 +136,19 @@ def _judge_input(message: str, told: str) -> None:
 def _error_of(answer: Answer) -> dict[str, Any]:
     try:
         error = json.loads(answer.body[:_PIECE])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": "the body is not JSON"}
     return error if isinstance(error, dict) else {}
 
 
 def _http_date(text: str | None) -> datetime | None:
     try:
-        return parsedate_to_datetime(text).astimezone(UTC) if text else None
-    except ValueError:
+        date = parsedate_to_datetime(text or "")
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
 
 
 def _seconds(text: str | None) -> float | None:
     """Return Retry-After where it counts seconds; as a date it is left to our own cool-down."""
-    return float(text) if text and text.isdigit() else None
+    return float(text) if re.fullmatch(r"[0-9]{1,5}", text or "") and text else None

@@ -80,7 +80,6 @@ def plan_windows(
     *,
     settled: date,
     period: date,
-    max_days: int | None = None,
     newest_first: bool = False,
 ) -> list[Window]:
     """Return the windows to ask for one series, in order.
@@ -94,13 +93,12 @@ def plan_windows(
     if not gaps:
         return []
     session = known.last_session if known.period not in (None, period) else None
-    cap = min(interval.max_days, max_days or interval.max_days)
     if newest_first:
         gaps.reverse()
     probes: list[Window] = []
     if session:
-        gaps, probes = _share(gaps, session, cap)
-    windows = [chunk_date_range(gap.first, gap.last, interval, max_days) for gap in gaps]
+        gaps, probes = _share(gaps, session, interval.max_days)
+    windows = [chunk_date_range(gap.first, gap.last, interval) for gap in gaps]
     if newest_first:
         windows = [part[::-1] for part in windows]
     planned = probes + [window for part in windows for window in part]
@@ -108,13 +106,12 @@ def plan_windows(
 
 
 def _share(gaps: list[Window], session: date, cap: int) -> tuple[list[Window], list[Window]]:
-    """Stretch the first gap over `session` where that costs no request, else ask it alone."""
-    head, *rest = gaps
-    stretched = Window(min(head.first, session), max(head.last, session))
-    requests = -(-head.days // cap)
-    if -(-stretched.days // cap) <= requests:
-        return [stretched, *rest], []
-    return gaps, [Window(session, session)]
+    """Stretch the nearest gap over `session` where that costs no request, else ask it alone."""
+    wide = [Window(min(gap.first, session), max(gap.last, session)) for gap in gaps]
+    at = min(range(len(gaps)), key=lambda n: wide[n].days - gaps[n].days)
+    if -(-wide[at].days // cap) > -(-gaps[at].days // cap):
+        return gaps, [Window(session, session)]
+    return [*gaps[:at], wide[at], *gaps[at + 1 :]], []
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +186,3 @@ def merge(windows: Iterable[Window]) -> list[Window]:
 def covers(outer: Sequence[Window], inner: Iterable[Window]) -> bool:
     """Tell whether every date of `inner` lies in `outer` (sorted, disjoint)."""
     return not any(subtract(window, outer) for window in inner)
-
-
-def halves(window: Window) -> list[Window]:
-    """Return the window in two parts, for a server that finds it too wide."""
-    if window.days == 1:
-        raise ValueError(f"window {window} is one day: it cannot be split")
-    middle = window.first + timedelta(days=window.days // 2)
-    return [Window(window.first, middle - _DAY), Window(middle, window.last)]

@@ -4,6 +4,7 @@ The order matters: the session is proven before anything else is done, and Kite'
 this machine's, says what day it is.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ from kitepipe import fetch as stage
 from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
 from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
-from kitepipe.errors import UsageError
-from kitepipe.fetch_queue import Job, plan_jobs
+from kitepipe.errors import UsageError, WarehouseError
+from kitepipe.fetch_queue import Horizon, Job, plan_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.model import IST, Series
@@ -30,6 +31,8 @@ from kitepipe.staging_instruments import (
 )
 from kitepipe.staging_series import SeriesKey, StagedKnowledge, select_known
 from kitepipe.summary import FetchReport, SnapshotReport
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -49,12 +52,25 @@ class Fetching:
     def go(
         self, progress: Progress, on_done: Callable[[Job], None] = lambda job: None
     ) -> FetchReport:
-        """Ask all that is planned."""
-        report = stage.fetch(
-            *(self.staging, self.kite, self.jobs, self.options, progress),
-            on_done=on_done,
-            on_beat=self.beat,
-        )
+        """Ask all that is planned.
+
+        Where `on_done` finds the warehouse gone it is told no more, and all is asked all the
+        same: WarehouseError is raised at the end.
+        """
+        gone: list[WarehouseError] = []
+
+        def tell(job: Job) -> None:
+            try:
+                if not gone:
+                    on_done(job)
+            except WarehouseError as error:
+                log.error("%s; loading stops, fetching goes on", error)
+                gone.append(error)
+
+        audience = stage.Audience(progress, tell, self.beat)
+        report = stage.fetch(self.staging, self.kite, self.jobs, self.options, audience)
+        if gone:
+            raise gone[0]
         return replace(
             report, instruments=self.instruments, warnings=self.warnings + report.warnings
         )
@@ -70,6 +86,7 @@ def fetching(
         writing(settings.staging, settings.api_root, verb, wait=bounds.wait) as (staging, beat),
         staging.cursor() as cursor,
     ):
+        kite.clock = clock
         now = kite_now(kite, clock)
         scopes = settings.exchanges or ("",)
         take_dumps(staging, kite, stale_exchanges(cursor, scopes, now), now, progress)
@@ -86,14 +103,8 @@ def fetching(
             continuous=settings.continuous,
         )
         margin = timedelta(minutes=settings.settle_margin_minutes)
-        jobs = plan_jobs(
-            series,
-            _known(settings, bounds, cursor, series),
-            bounds,
-            bootstrap=settings.bootstrap_date,
-            now=now,
-            margin=margin,
-        )
+        horizon = Horizon(bounds, settings.bootstrap_date, now, margin)
+        jobs = plan_jobs(series, _known(settings, bounds, cursor, series), horizon)
         warnings = [] if series else ["no listed instrument matches the filters: nothing to do"]
         options = stage.FetchOptions(
             settings.parallel_workers,

@@ -22,9 +22,8 @@ class Close:
 _EVER = date(1990, 1, 1)
 _AUCTION = date(2026, 8, 3)
 
-# Special sessions (Muhurat, disaster-recovery Saturdays) need no row: those that end before the
-# regular close settle with it, and a date on which a reply shows no candle is never settled
-# before it is over, which covers the evening ones.
+# Saturday sessions need no row: those that end before the regular close settle with it, and a date
+# on which a reply shows no candle is never settled before it is over.
 CLOSES = (
     Close("NSE", _EVER, time(15, 30), "NSE market timings"),
     Close("NSE", _AUCTION, time(15, 35), "NSE closing auction session, from 2026-08-03"),
@@ -40,14 +39,31 @@ CLOSES = (
     Close("NCO", _EVER, time(23, 55), "NSE commodity derivatives, as MCX"),
 )
 
+# The evening session of Lakshmi Puja: its candles grow after the regular close. Its time is told
+# by circular some weeks before: 18:15 to 19:15 in most years, 13:45 to 14:45 in 2025.
+MUHURAT = frozenset(
+    {
+        date(2024, 11, 1),
+        date(2025, 10, 21),
+        date(2026, 11, 8),
+        date(2027, 10, 29),
+        date(2028, 10, 17),
+        date(2029, 11, 5),
+        date(2030, 10, 26),
+    }
+)
+_MUHURAT_CLOSE = time(21, 0)
+
 
 def settles_at(exchange: str, day: date, margin: timedelta) -> datetime:
     """Return the IST instant from which `day` is settled; an unknown exchange waits for 00:00."""
     rows = [c for c in CLOSES if c.exchange == exchange and c.since <= day]
     if not rows:
         return datetime.combine(day + timedelta(days=1), time(0), IST) + margin
-    latest = max(rows, key=lambda c: c.since)
-    return datetime.combine(day, latest.at, IST) + margin
+    close = max(rows, key=lambda c: c.since).at
+    if day in MUHURAT:
+        close = max(close, _MUHURAT_CLOSE)
+    return datetime.combine(day, close, IST) + margin
 
 
 def settled_through(exchange: str, at: datetime, margin: timedelta) -> date:
