@@ -8,30 +8,30 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from types import TracebackType
 
-import tenacity
-
-from kitepipe.errors import Collision, SchemaMissing, SeriesRefused, WarehouseError
+from kitepipe.errors import SeriesRefused, WarehouseError
 from kitepipe.load_decide import GROUP_BYTES
-from kitepipe.load_series import SeriesResult, SeriesWork, load_series
+from kitepipe.load_hand import Hand
+from kitepipe.load_series import SeriesWork, load_series
+from kitepipe.load_tally import Tally
 from kitepipe.progress import Meter
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_candles import CandleParser
+from kitepipe.staging_errors import translated
 from kitepipe.staging_series import StagedSeries, select_claims, select_epochs
-from kitepipe.summary import Failure, LoadReport
+from kitepipe.summary import LoadReport
 from kitepipe.warehouse import DatabaseManager
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 InstrumentIds = dict[tuple[int, bool], int]  # by instrument_key and whether it is continuous
 
-_RECONNECTS = 4  # after 1, 2 and 4 s: a server that restarts is back by then
+_CANCEL_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +42,27 @@ class LoadOptions:
     load_workers: int = 2
     replay: bool = False
     as_of: datetime | None = None
-    sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What is counted over all series."""
-
-    series: int = 0
-    replies: int = 0
-    waiting: int = 0
-    candles: dict[str, int] = field(default_factory=dict)
-    rules: dict[str, int] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+class _Stopped(Exception):
+    """The load was interrupted: a thread that waits for another try wakes with this."""
 
 
 class Loader:
     """Loads series of one staging file in several threads, each with a connection of its own.
 
-    Use it in a `with`; `submit` bundles of series, then take the `report`.
+    Use it in a `with`; `submit` series, `wait`, then take the `report`. Where the block ends with
+    an exception, what is under way is cancelled: nothing of it was written.
     """
 
     def __init__(self, staging: Staging, options: LoadOptions, meter: Meter) -> None:
         self._staging, self._options, self._meter = staging, options, meter
-        self._tally = _Tally()
-        self._lock = threading.Lock()
-        self._hands: queue.SimpleQueue[_Hand] = queue.SimpleQueue()
+        self._tally = Tally()
+        self._making_chunks = threading.Lock()
+        self._hands: list[Hand] = []
+        self._free: queue.SimpleQueue[Hand] = queue.SimpleQueue()
         self._futures: list[Future[None]] = []
-        self._started = time.monotonic()
+        self._stopping = threading.Event()
         self._stack = ExitStack()
         self._fatal: WarehouseError | None = None
 
@@ -80,14 +72,22 @@ class Loader:
                 warehouse = stack.enter_context(DatabaseManager(self._options.dsn))
                 parser = CandleParser(self._staging.cursor())
                 stack.callback(parser.close)
-                self._hands.put(_Hand(warehouse, parser, self._options.sleep))
+                self._hands.append(Hand(warehouse, parser, self._pause))
+                self._free.put(self._hands[-1])
             self._executor = ThreadPoolExecutor(self._options.load_workers, "load")
             stack.callback(self._executor.shutdown, wait=True, cancel_futures=True)
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._stack:
+            if kind is not None:
+                self._cancel()
 
     def submit(self, series: Sequence[StagedSeries], ids: InstrumentIds) -> None:
         """Load these series as soon as a thread is free; `ids` name them there."""
@@ -104,39 +104,34 @@ class Loader:
 
     def report(self) -> LoadReport:
         """Return what was done so far."""
-        tally = self._tally
-        if tally.waiting:
-            tally.warnings.append(
-                f"{tally.waiting} replies wait: their series were re-based and are not fetched "
-                "anew in full; the next fetch goes on with them"
-            )
-        candles: dict[str, Any] = {kind: tally.candles.get(kind, 0) for kind in _KINDS}
-        return LoadReport(
-            series=tally.series,
-            replies=tally.replies,
-            **candles,
-            quarantine_rules=dict(sorted(tally.rules.items())),
-            seconds=time.monotonic() - self._started,
-            failures=tally.failures,
-            warnings=tally.warnings,
-        )
+        return self._tally.report()
+
+    def _cancel(self) -> None:
+        """End what the threads do now; a statement may begin just after it was looked for."""
+        self._stopping.set()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        while not all(future.done() for future in self._futures):
+            for hand in self._hands:
+                hand.warehouse.cancel()
+            time.sleep(_CANCEL_AGAIN_S)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise _Stopped
 
     def _load(self, bundle: Sequence[StagedSeries], ids: InstrumentIds) -> None:
-        if self._fatal:
-            return
-        hand = self._hands.get()
+        hand = self._free.get()
         try:
-            self._load_bundle(hand, bundle, ids)
-        except SeriesRefused:
-            raise
+            if self._fatal is None:
+                with translated(self._staging.path):
+                    self._load_bundle(hand, bundle, ids)
         except WarehouseError as error:
+            log.error("%s; loading stops", error)
             self._fatal = error
         finally:
-            self._hands.put(hand)
+            self._free.put(hand)
 
-    def _load_bundle(
-        self, hand: "_Hand", bundle: Sequence[StagedSeries], ids: InstrumentIds
-    ) -> None:
+    def _load_bundle(self, hand: Hand, bundle: Sequence[StagedSeries], ids: InstrumentIds) -> None:
         self._make_chunks(hand, bundle)
         options = self._options
         with self._staging.cursor() as cursor:
@@ -144,48 +139,28 @@ class Loader:
         if sum(series.bytes for series in bundle) <= GROUP_BYTES:
             hand.parser.keep_bodies([r.reply_id for work in bundled for r in work.replies])
         for work in bundled:
+            if self._fatal or self._stopping.is_set():
+                return
             self._load_one(hand, work)
 
-    def _load_one(self, hand: "_Hand", work: SeriesWork) -> None:
+    def _load_one(self, hand: Hand, work: SeriesWork) -> None:
         started = time.monotonic()
         try:
             result = hand.persist(
                 load_series, hand.warehouse, hand.parser, self._staging.staging_id, work
             )
         except SeriesRefused as error:
-            log.error("%s: %s", work.series, error)
-            with self._lock:
-                self._tally.failures.append(Failure(str(work.series), str(error)))
+            self._tally.refuse(work, error)
         else:
-            self._count(work, result, time.monotonic() - started)
+            self._tally.count(work, result, time.monotonic() - started)
         self._meter.advance(1, str(work.series))
 
-    def _count(self, work: SeriesWork, result: SeriesResult, seconds: float) -> None:
-        totals = {kind: result.total(kind) for kind in _KINDS}
-        totals["gone"] += result.void
-        with self._lock:
-            tally = self._tally
-            tally.series += 1
-            tally.replies += result.replies
-            tally.waiting += result.waiting
-            for kind, count in totals.items():
-                tally.candles[kind] = tally.candles.get(kind, 0) + count
-            for rule, count in result.rules.items():
-                tally.rules[rule] = tally.rules.get(rule, 0) + count
-        first = min((r.window.first for r in work.replies), default=None)
-        last = max((r.window.last for r in work.replies), default=None)
-        told = ", ".join(f"{count} {kind}" for kind, count in totals.items() if count)
-        log.info(
-            "%s %s..%s: %d windows, %s, %.2f s",
-            *(work.series, first, last, result.replies, told or "nothing new", seconds),
-        )
-
-    def _make_chunks(self, hand: "_Hand", bundle: Sequence[StagedSeries]) -> None:
+    def _make_chunks(self, hand: Hand, bundle: Sequence[StagedSeries]) -> None:
         """Make hypertable chunks ahead: who makes one in a load locks out the other loaders."""
         firsts = [s.first_candle for s in bundle if s.first_candle]
         lasts = [s.last_candle for s in bundle if s.last_candle]
         if firsts and lasts:
-            with self._lock:
+            with self._making_chunks:
                 hand.persist(hand.warehouse.make_hypertable_chunks, min(firsts), max(lasts))
 
 
@@ -210,52 +185,6 @@ def works(
         )
         for one in series
     ]
-
-
-_KINDS = ("new", "changed", "gone", "equal", "held", "quarantined")
-
-
-class _Hand:
-    """What one loading thread works with; a lost connection is opened again."""
-
-    def __init__(
-        self, warehouse: DatabaseManager, parser: CandleParser, sleep: Callable[[float], None]
-    ) -> None:
-        self.warehouse, self.parser = warehouse, parser
-        self._lost = False
-        self._retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(_RECONNECTS),
-            wait=tenacity.wait_exponential(multiplier=1),
-            retry=tenacity.retry_if_exception(_starts_again),
-            sleep=sleep,
-            before_sleep=self._prepare,
-            reraise=True,
-        )
-
-    def persist(self, work: Callable[..., T], *arguments: object) -> T:
-        """Call `work`, and call it again after a collision or a lost connection."""
-
-        def attempt() -> T:
-            if self._lost:
-                self.warehouse.open()
-                self._lost = False
-            return work(*arguments)
-
-        return self._retrying(attempt)
-
-    def _prepare(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("%s; trying again", error)
-        if not isinstance(error, Collision):
-            self.warehouse.close()
-            self._lost = True
-
-
-def _starts_again(error: BaseException) -> bool:
-    """A connection that is lost or refused, or a collision: not what the server refused."""
-    return isinstance(error, WarehouseError) and not isinstance(
-        error, (SeriesRefused, SchemaMissing)
-    )
 
 
 def bundles(series: Sequence[StagedSeries]) -> list[list[StagedSeries]]:

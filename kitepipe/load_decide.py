@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kitepipe.model import Window
-from kitepipe.plan import Claim, covers, decide, merge, subtract
+from kitepipe.plan import Claim, covers, decide, merge
 from kitepipe.staging_candles import Part
 from kitepipe.staging_series import FIRST_EPOCH, StagedReply
 
@@ -34,15 +34,13 @@ class Known:
 class Decision:
     """What one load of a series has to do.
 
-    `replies` go into the ledger; `parts`, in date order, are to be parsed; dates in `void` are
-    left without a decider by a new epoch, and lose their candles; `waiting` replies stand on a
-    newer price base that is not complete yet.
+    `replies` go into the ledger; `parts`, in date order, are to be parsed; `waiting` replies stand
+    on a newer price base that is not complete yet.
     """
 
     epoch: datetime
     replies: tuple[StagedReply, ...] = ()
     parts: tuple[Part, ...] = ()
-    void: tuple[Window, ...] = ()
     waiting: int = 0
     covered: tuple[Window, ...] = ()  # the dates that any reply decides
 
@@ -60,24 +58,28 @@ def decide_series(
     Without `replay` only replies that the warehouse does not know are worked on, and known ones
     that a new epoch brings to count.
     """
+    epochs = sorted(epochs)
     staged = {reply.reply_id: _claim(staging_id, reply) for reply in replies}
     claims = [claim for claim in staged.values() if claim]
     claims += [claim for claim in known.claims if not _is_staged(claim, staging_id, staged)]
-    epoch, pending = _epochs(claims, epochs, known.epoch)
-    counting = [c for c in claims if epoch <= c.order[0] and (not pending or c.order[0] < pending)]
-    waits = [r for r in replies if pending and r.fetched_at >= pending]
-    rebased = epoch > known.epoch
+    epoch, waits = _epoch(staging_id, replies, claims, [e for e in epochs if e > known.epoch])
+    epoch = epoch or known.epoch
+    counting = [
+        claim for claim in claims if epoch <= claim.order[0] and claim.order[1:] not in waits
+    ]
+    again = replay or epoch > known.epoch
     work = {
         reply.reply_id
         for reply in replies
-        if (replay or rebased or (staging_id, reply.reply_id) not in known.keys)
-        and not (pending and reply.fetched_at >= pending)
+        if (staging_id, reply.reply_id) not in (waits if again else waits | known.keys)
     }
-    parts = _parts(staging_id, {r.reply_id: r for r in replies}, work, counting, epoch)
-    void = _void(claims, counting, epoch) if rebased else ()
-    entered = tuple(reply for reply in replies if reply.reply_id in work)
-    covered = tuple(merge(claim.window for claim in counting))
-    return Decision(epoch, entered, tuple(parts), void, len(waits), covered)
+    return Decision(
+        epoch,
+        tuple(reply for reply in replies if reply.reply_id in work),
+        tuple(_parts(staging_id, {r.reply_id: r for r in replies}, work, counting, epoch)),
+        len(waits),
+        tuple(merge(claim.window for claim in counting)),
+    )
 
 
 def _claim(staging_id: str, reply: StagedReply) -> Claim | None:
@@ -90,22 +92,25 @@ def _is_staged(claim: Claim, staging_id: str, staged: Container[int]) -> bool:
     return claim.order[1] == staging_id and claim.order[2] in staged
 
 
-def _epochs(
-    claims: Sequence[Claim], epochs: Iterable[datetime], known: datetime
-) -> tuple[datetime, datetime | None]:
-    """Return the epoch that counts, and the next one, which is not complete yet (or None).
+def _epoch(
+    staging_id: str,
+    replies: Sequence[StagedReply],
+    claims: Sequence[Claim],
+    later: Sequence[datetime],
+) -> tuple[datetime | None, frozenset[tuple[str, int]]]:
+    """Return the newest of the `later` epochs that is complete (or None), and who waits.
 
-    An epoch is complete when its replies cover every date that any reply covers.
+    It is complete when its replies cover every date that any reply covers; those of a newer one,
+    which is not, wait and are not counted.
     """
-    everything = merge(claim.window for claim in claims)
-    later = sorted((epoch for epoch in epochs if epoch > known), reverse=True)
-    pending = None
-    for epoch in later:
-        covered = merge(claim.window for claim in claims if claim.order[0] >= epoch)
-        if covers(covered, everything):
-            return epoch, pending
-        pending = epoch
-    return known, pending
+    waits: frozenset[tuple[str, int]] = frozenset()
+    for epoch in reversed(later):
+        others = [claim for claim in claims if claim.order[1:] not in waits]
+        since = merge(claim.window for claim in others if claim.order[0] >= epoch)
+        if covers(since, merge(claim.window for claim in others)):
+            return epoch, waits
+        waits = frozenset((staging_id, r.reply_id) for r in replies if r.fetched_at >= epoch)
+    return None, waits
 
 
 def _parts(
@@ -131,14 +136,6 @@ def _parts(
         if replies[reply_id].settled is None and replies[reply_id].fetched_at >= epoch
     ]
     return parts + unsettled
-
-
-def _void(
-    claims: Sequence[Claim], counting: Sequence[Claim], epoch: datetime
-) -> tuple[Window, ...]:
-    covered = merge(claim.window for claim in counting)
-    before = merge(claim.window for claim in claims if claim.order[0] < epoch)
-    return tuple(gap for window in before for gap in subtract(window, covered))
 
 
 def groups(parts: Sequence[Part]) -> list[list[Part]]:

@@ -18,7 +18,7 @@ from kitepipe.model import Interval, Window
 from kitepipe.plan import Claim
 from kitepipe.sessions import utc_bounds
 from kitepipe.staging_candles import CandleParser, Columns, Parsed, Part, count_by_reply
-from kitepipe.staging_series import StagedReply, StagedSeries
+from kitepipe.staging_series import FIRST_EPOCH, StagedReply, StagedSeries
 from kitepipe.warehouse import DatabaseManager, LedgerEntry, QuarantinedCandle, ReplyCounts
 from kitepipe.warehouse_series import SeriesTransaction
 
@@ -50,7 +50,6 @@ class SeriesResult:
     waiting: int = 0
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     rules: dict[str, int] = field(default_factory=dict)
-    void: int = 0
 
     def add(self, kind: str, by_reply: dict[int, int]) -> None:
         """Count candles of one kind, by reply."""
@@ -101,10 +100,8 @@ def _write(
     decision: Decision,
     result: SeriesResult,
 ) -> None:
-    batches = _Batches(transaction, staging_id, decision)
+    batches = _Batches(transaction, [_entry(staging_id, r, work.epochs) for r in decision.replies])
     bad: list[QuarantinedCandle] = []
-    if decision.void:
-        result.void = _delete_void(transaction, decision.void)
     for group, parsed in _parse(transaction, parser, work.interval, decision.parts):
         if parsed is None:
             parsed = parser.parse(group, work.interval)
@@ -166,19 +163,10 @@ def group_bounds(group: Sequence[Part]) -> tuple[int, int]:
     return utc_bounds(min(w.first for w in windows), max(w.last for w in windows))
 
 
-def _delete_void(transaction: SeriesTransaction, void: Sequence[Window]) -> int:
-    gone = 0
-    for window in void:
-        existing = transaction.existing(*utc_bounds(window.first, window.last))
-        gone += transaction.delete_gone(existing["at_us"])
-    return gone
-
-
 class _Batches:
     """The ledger rows of the replies at work, and which of them each candle belongs to."""
 
-    def __init__(self, transaction: SeriesTransaction, staging_id: str, decision: Decision) -> None:
-        entries = [_entry(staging_id, reply, decision.epoch) for reply in decision.replies]
+    def __init__(self, transaction: SeriesTransaction, entries: Sequence[LedgerEntry]) -> None:
         claimed = sorted((key[1], batch) for key, batch in transaction.claim(entries).items())
         self._reply_ids = np.array([reply_id for reply_id, _ in claimed], dtype=np.int64)
         self._batch_ids = np.array([batch for _, batch in claimed], dtype=np.int64)
@@ -188,8 +176,10 @@ class _Batches:
         return self._batch_ids[np.searchsorted(self._reply_ids, columns["reply_id"])]
 
 
-def _entry(staging_id: str, reply: StagedReply, epoch: datetime) -> LedgerEntry:
+def _entry(staging_id: str, reply: StagedReply, epochs: Sequence[datetime]) -> LedgerEntry:
+    """Return a reply's ledger row: facts of staging alone, the same in whatever order it comes."""
     settled = reply.settled
+    epoch = max((epoch for epoch in epochs if epoch <= reply.fetched_at), default=FIRST_EPOCH)
     return LedgerEntry(
         staging_id,
         reply.reply_id,

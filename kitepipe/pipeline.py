@@ -3,9 +3,7 @@
 `import_historic_data_from_kite` is what a scheduler calls; the commands call the rest.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,24 +12,16 @@ from typing import Any
 from kitepipe.config import ConfigLoader, Settings, changed
 from kitepipe.doctor import doctor
 from kitepipe.doors import kite_door, warehouse_dsn
-from kitepipe.errors import (
-    AllInstrumentsFailed,
-    AuthenticationError,
-    KiteUnreachable,
-    WarehouseError,
-)
-from kitepipe.fetch_queue import Job
 from kitepipe.forecast import forecast
 from kitepipe.holder import reading, writing
-from kitepipe.load import InstrumentIds, Loader, LoadOptions, works
+from kitepipe.load import works
 from kitepipe.model import Interval, utc_now
+from kitepipe.pipeline_load import instrument_ids, load_staged, unloaded
+from kitepipe.pipeline_run import fetch_and_load
 from kitepipe.plan import Bounds
-from kitepipe.prepare import Clock, Fetching, fetching, kite_now, take_dumps
+from kitepipe.prepare import Clock, fetching, kite_now, take_dumps
 from kitepipe.progress import Progress, Silent
-from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_candles import CandleParser
-from kitepipe.staging_instruments import instrument_names
-from kitepipe.staging_series import StagedSeries, select_staged_series
 from kitepipe.status import status
 from kitepipe.summary import (
     FetchReport,
@@ -45,14 +35,14 @@ from kitepipe.summary import (
 from kitepipe.verify import Proof, verify_series
 from kitepipe.warehouse import DatabaseManager
 
-log = logging.getLogger(__name__)
 
-
-def take_instruments(settings: Settings, progress: Progress) -> SnapshotReport:
+def take_instruments(
+    settings: Settings, progress: Progress, *, wait: bool = False
+) -> SnapshotReport:
     """Take the instruments dumps that the settings ask for, whether or not they are fresh."""
     with (
-        kite_door(settings, wait=False) as kite,
-        writing(settings.staging, settings.api_root, "instruments", wait=False) as (staging, _),
+        kite_door(settings, wait=wait) as kite,
+        writing(settings.staging, settings.api_root, "instruments", wait=wait) as (staging, _),
     ):
         now = kite_now(kite, utc_now)
         return take_dumps(staging, kite, settings.exchanges or ("",), now, progress)
@@ -75,14 +65,14 @@ def fetch(
 
 def load(settings: Settings, progress: Progress, *, wait: bool = False) -> LoadReport:
     """Stage 2: load the staged replies that the warehouse does not know. Does not need Kite."""
-    return _load(settings, progress, wait=wait)
+    return load_staged(settings, progress, wait=wait)
 
 
 def replay(
     settings: Settings, progress: Progress, *, as_of: datetime | None = None, wait: bool = False
 ) -> LoadReport:
     """Load every staged reply anew; with `as_of`, what had been fetched by that instant."""
-    return _load(settings, progress, wait=wait, again=True, as_of=as_of)
+    return load_staged(settings, progress, wait=wait, again=True, as_of=as_of)
 
 
 def run(
@@ -93,13 +83,7 @@ def run(
     Where the fetch ends early, what is staged is loaded all the same and the error raised after;
     where the warehouse is down, fetching goes on and WarehouseError is raised at the end.
     """
-    try:
-        return _run(settings, bounds, progress, clock)
-    except (AuthenticationError, KiteUnreachable, AllInstrumentsFailed) as error:
-        if settings.staging.exists():
-            report = _load(settings, progress, wait=bounds.wait)
-            log.warning("what was staged is loaded: %d new candles", report.new)
-        raise error
+    return fetch_and_load(settings, bounds, progress, clock)
 
 
 def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = False) -> VerifyReport:
@@ -113,8 +97,8 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
         closing(CandleParser(staging.cursor())) as parser,
     ):
         warehouse.check_schema()
-        ids = _instrument_ids(warehouse, staging, cursor)
-        every = _unloaded(cursor, warehouse, staging.staging_id, again=True)
+        ids = instrument_ids(warehouse, staging, cursor)
+        every = unloaded(cursor, warehouse, staging.staging_id, again=True)
         with progress.meter("verify", len(every), "series") as meter:
             for series in every:
                 for work in works(cursor, [series], ids, again=True, as_of=warehouse.as_of()):
@@ -165,113 +149,6 @@ def process_instrument(
     """Fetch and load one instrument, such as "NSE:INFY", at one interval; errors as `run`."""
     one = replace(settings, tradingsymbols=(instrument,), candle_interval=(Interval(interval),))
     return run(one, bounds or Bounds(), Silent())
-
-
-def _run(settings: Settings, bounds: Bounds, progress: Progress, clock: Clock) -> RunReport:
-    with (
-        warehouse_dsn(settings) as dsn,
-        fetching(replace(settings, dsn=dsn), bounds, "run", clock, progress) as ready,
-    ):
-        try:
-            with _loading(ready, replace(settings, dsn=dsn), progress) as (loader, submit):
-                fetched = ready.go(progress, submit)
-                loader.wait()
-                return RunReport(fetch=fetched, load=loader.report())
-        except WarehouseError as error:
-            log.error("%s; loading stops, fetching goes on", error)
-            left = [job for job in ready.jobs if job.windows]
-            replace(ready, jobs=left).go(progress)
-            raise
-
-
-@contextmanager
-def _loading(
-    ready: Fetching, settings: Settings, progress: Progress
-) -> Iterator[tuple[Loader, Callable[[Job], None]]]:
-    """Open the loading half of a run: it begins with what was staged before."""
-    assert settings.dsn is not None  # warehouse_dsn gave it
-    staging = ready.staging
-    with ExitStack() as stack:
-        warehouse = stack.enter_context(DatabaseManager(settings.dsn))
-        warehouse.check_schema()
-        cursor = stack.enter_context(staging.cursor())
-        ids = _instrument_ids(warehouse, staging, cursor)
-        unloaded = _unloaded(cursor, warehouse, staging.staging_id)
-        meter = stack.enter_context(progress.meter("load", len(unloaded), "series"))
-        options = LoadOptions(settings.dsn, settings.load_workers)
-        loader = stack.enter_context(Loader(staging, options, meter))
-        loader.submit(unloaded, ids)
-
-        def submit(job: Job) -> None:
-            if job.staged:
-                meter.grow(1)
-                loader.submit([job.staged], ids)
-
-        yield loader, submit
-
-
-def _load(
-    settings: Settings,
-    progress: Progress,
-    *,
-    wait: bool,
-    again: bool = False,
-    as_of: datetime | None = None,
-) -> LoadReport:
-    with warehouse_dsn(settings) as dsn, DatabaseManager(dsn) as warehouse:
-        warehouse.check_schema()
-        warehouse.claim_as_of(as_of)
-        with reading(settings.staging, wait=wait) as staging, staging.cursor() as cursor:
-            ids = _instrument_ids(warehouse, staging, cursor)
-            pending = _unloaded(cursor, warehouse, staging.staging_id, again, as_of)
-        options = LoadOptions(dsn, settings.load_workers, again, as_of)
-        reports = []
-        with progress.meter("replay" if again else "load", len(pending), "series") as meter:
-            for batch in _rounds(pending, settings.batch_size):
-                with (
-                    reading(settings.staging, wait=wait) as staging,
-                    Loader(staging, options, meter) as loader,
-                ):
-                    loader.submit(batch, ids)
-                    loader.wait()
-                    reports.append(loader.report())
-        return LoadReport.sum(reports)
-
-
-# The file is let go after each round, so that a fetch that waits for it need not wait long.
-_ROUND_BYTES = 256 * 1024 * 1024
-
-
-def _rounds(series: Sequence[StagedSeries], most: int) -> Iterator[list[StagedSeries]]:
-    batch: list[StagedSeries] = []
-    for one in series:
-        batch.append(one)
-        if len(batch) == most or sum(s.bytes for s in batch) >= _ROUND_BYTES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _instrument_ids(warehouse: DatabaseManager, staging: Staging, cursor: Cursor) -> InstrumentIds:
-    """Bring the names into the warehouse; a continuous series is an instrument of its own."""
-    ids: InstrumentIds = {}
-    for continuous in (False, True):
-        names = instrument_names(cursor, continuous=continuous)
-        synced = warehouse.sync_instruments(staging.staging_id, names) if names else {}
-        ids |= {(key, continuous): instrument_id for key, instrument_id in synced.items()}
-    return ids
-
-
-def _unloaded(
-    cursor: Cursor,
-    warehouse: DatabaseManager,
-    staging_id: str,
-    again: bool = False,
-    as_of: datetime | None = None,
-) -> list[StagedSeries]:
-    loaded = warehouse.ledger_reply_ids("" if again else staging_id)
-    return select_staged_series(cursor, {"reply_id": loaded}, as_of)
 
 
 __all__ = [

@@ -89,6 +89,13 @@ class DatabaseManager:
             with suppress(psycopg2.Error):  # a dead connection cannot be closed any better
                 connection.close()
 
+    def cancel(self) -> None:
+        """End the statement that is under way, if one is: it fails there. For any thread."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg2.Error):
+                connection.cancel()
+
     @property
     def connection(self) -> extensions.connection:
         """Return the open connection, for the other warehouse rooms."""

@@ -1,11 +1,13 @@
 """Reports as people read them: a heading, a few aligned numbers, failures by name."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
 
 from kitepipe.cli.output import count, duration, number, say, say_json, size
+from kitepipe.errors import KitepipeError
 from kitepipe.summary import (
     DoctorReport,
     FetchReport,
@@ -38,6 +40,16 @@ def finish(verb: str, report: Report, as_json: bool) -> int:
     else:
         say("\n".join(text_of(verb, report)))
     return report.exit_code
+
+
+def finish_early(verb: str, error: KitepipeError, as_json: bool) -> None:
+    """Write what a verb had done when `error` ended it; nothing where it had not begun."""
+    if error.report is None:
+        return
+    if as_json:
+        say_json(error.report.as_dict() | {"exit_code": error.exit_code, "error": str(error)})
+    else:
+        say("\n".join(text_of(verb, replace(error.report, interrupted=str(error)))))
 
 
 def text_of(verb: str, report: Report) -> list[str]:

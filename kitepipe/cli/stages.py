@@ -1,27 +1,43 @@
 """The verbs that move data: instruments, fetch, load, run, replay."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import click
 
 from kitepipe.cli.bounds import bounds_options, wait_option
 from kitepipe.cli.options import Verb, instant, invocation, json_option, stage_options
-from kitepipe.cli.render import finish
+from kitepipe.cli.render import finish, finish_early
 from kitepipe.cli.terminal import progress
 from kitepipe.config import Settings
+from kitepipe.errors import KitepipeError
 from kitepipe.plan import Bounds
+from kitepipe.progress import Progress
+from kitepipe.summary import Report
+
+
+def carry_out(verb: str, as_json: bool, work: Callable[[Progress], Report]) -> int:
+    """Do a verb's work and write its summary, also where an error ends it early."""
+    try:
+        with progress(invocation().log_format) as bars:
+            report = work(bars)
+    except KitepipeError as error:
+        finish_early(verb, error, as_json)
+        raise
+    return finish(verb, report, as_json)
 
 
 @click.command(cls=Verb, example="kitepipe instruments --json")
+@wait_option
 @json_option
 @stage_options
-def instruments(settings: Settings, as_json: bool) -> int:
+def instruments(settings: Settings, wait: bool, as_json: bool) -> int:
     """Take Kite's dump of instruments into staging."""
     from kitepipe import pipeline
 
-    with progress(invocation().log_format) as bars:
-        report = pipeline.take_instruments(settings, bars)
-    return finish("instruments", report, as_json)
+    return carry_out(
+        "instruments", as_json, lambda bars: pipeline.take_instruments(settings, bars, wait=wait)
+    )
 
 
 @click.command(
@@ -41,9 +57,7 @@ def fetch(settings: Settings, bounds: Bounds, dry_run: bool, as_json: bool) -> i
 
     if dry_run:
         return finish("plan", pipeline.plan_fetch(settings, bounds), as_json)
-    with progress(invocation().log_format) as bars:
-        report = pipeline.fetch(settings, bounds, bars)
-    return finish("fetch", report, as_json)
+    return carry_out("fetch", as_json, lambda bars: pipeline.fetch(settings, bounds, bars))
 
 
 @click.command(cls=Verb, example="kitepipe load --dsn postgresql://me@localhost/kite")
@@ -57,9 +71,7 @@ def load(settings: Settings, wait: bool, as_json: bool) -> int:
     """
     from kitepipe import pipeline
 
-    with progress(invocation().log_format) as bars:
-        report = pipeline.load(settings, bars, wait=wait)
-    return finish("load", report, as_json)
+    return carry_out("load", as_json, lambda bars: pipeline.load(settings, bars, wait=wait))
 
 
 @click.command(cls=Verb, example="kitepipe run --until 08:30")
@@ -70,9 +82,7 @@ def run(settings: Settings, bounds: Bounds, as_json: bool) -> int:
     """Fetch and load side by side, as a scheduler would."""
     from kitepipe import pipeline
 
-    with progress(invocation().log_format) as bars:
-        report = pipeline.run(settings, bounds, bars)
-    return finish("run", report, as_json)
+    return carry_out("run", as_json, lambda bars: pipeline.run(settings, bounds, bars))
 
 
 @click.command(cls=Verb, example="kitepipe replay --dsn dbname=kite_at_new_year --as-of 2026-01-01")
@@ -94,6 +104,6 @@ def replay(settings: Settings, as_of: datetime | None, wait: bool, as_json: bool
     """
     from kitepipe import pipeline
 
-    with progress(invocation().log_format) as bars:
-        report = pipeline.replay(settings, bars, as_of=as_of, wait=wait)
-    return finish("replay", report, as_json)
+    return carry_out(
+        "replay", as_json, lambda bars: pipeline.replay(settings, bars, as_of=as_of, wait=wait)
+    )

@@ -1,0 +1,70 @@
+"""What a load counts over all series, and the report that comes of it."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from kitepipe.load_series import SeriesResult, SeriesWork
+from kitepipe.summary import Failure, LoadReport
+
+log = logging.getLogger(__name__)
+
+_KINDS = ("new", "changed", "gone", "equal", "held", "quarantined")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted over all series; several threads count into it."""
+
+    series: int = 0
+    replies: int = 0
+    waiting: int = 0
+    candles: dict[str, int] = field(default_factory=dict)
+    rules: dict[str, int] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def refuse(self, work: SeriesWork, error: Exception) -> None:
+        """Count a series that the server refused."""
+        log.error("%s: %s", work.series, error)
+        with self.lock:
+            self.failures.append(Failure(str(work.series), str(error)))
+
+    def count(self, work: SeriesWork, result: SeriesResult, seconds: float) -> None:
+        """Count what became of a series, and log it."""
+        totals = {kind: result.total(kind) for kind in _KINDS}
+        with self.lock:
+            self.series += 1
+            self.replies += result.replies
+            self.waiting += result.waiting
+            for kind, count in totals.items():
+                self.candles[kind] = self.candles.get(kind, 0) + count
+            for rule, count in result.rules.items():
+                self.rules[rule] = self.rules.get(rule, 0) + count
+        first = min((r.window.first for r in work.replies), default=None)
+        last = max((r.window.last for r in work.replies), default=None)
+        told = ", ".join(f"{count} {kind}" for kind, count in totals.items() if count)
+        log.info(
+            "%s %s..%s: %d windows, %s, %.2f s",
+            *(work.series, first, last, result.replies, told or "nothing new", seconds),
+        )
+
+    def report(self) -> LoadReport:
+        """Return it as the verb's report."""
+        waiting = (
+            f"{self.waiting} replies wait: their series were re-based and are not fetched anew "
+            "in full; the next fetch goes on with them"
+        )
+        candles: dict[str, Any] = {kind: self.candles.get(kind, 0) for kind in _KINDS}
+        return LoadReport(
+            series=self.series,
+            replies=self.replies,
+            **candles,
+            quarantine_rules=dict(sorted(self.rules.items())),
+            seconds=time.monotonic() - self.started,
+            failures=list(self.failures),
+            warnings=[waiting] if self.waiting else [],
+        )

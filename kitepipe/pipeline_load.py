@@ -1,0 +1,91 @@
+"""`load` and `replay`: the staging file is read in rounds, and let go between them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from kitepipe.config import Settings
+from kitepipe.doors import warehouse_dsn
+from kitepipe.errors import WarehouseError
+from kitepipe.holder import reading
+from kitepipe.load import InstrumentIds, Loader, LoadOptions
+from kitepipe.progress import Progress
+from kitepipe.staging import Cursor, Staging
+from kitepipe.staging_instruments import instrument_names
+from kitepipe.staging_series import StagedSeries, select_staged_series
+from kitepipe.summary import LoadReport
+from kitepipe.warehouse import DatabaseManager
+
+# The file is let go after each round, so that a fetch that waits for it need not wait long.
+_ROUND_BYTES = 256 * 1024 * 1024
+
+
+def load_staged(
+    settings: Settings,
+    progress: Progress,
+    *,
+    wait: bool,
+    again: bool = False,
+    as_of: datetime | None = None,
+) -> LoadReport:
+    """Load the replies that the ledger does not know, or all with `again`; up to `as_of`.
+
+    A WarehouseError on the way carries the report of what was loaded until then.
+    """
+    with warehouse_dsn(settings) as dsn:
+        with DatabaseManager(dsn) as warehouse:
+            warehouse.check_schema()
+            with reading(settings.staging, wait=wait) as staging, staging.cursor() as cursor:
+                warehouse.claim_as_of(as_of)
+                ids = instrument_ids(warehouse, staging, cursor)
+                pending = unloaded(cursor, warehouse, staging.staging_id, again, as_of)
+        options = LoadOptions(dsn, settings.load_workers, again, as_of)
+        reports: list[LoadReport] = []
+        try:
+            with progress.meter("replay" if again else "load", len(pending), "series") as meter:
+                for batch in _rounds(pending, settings.batch_size):
+                    with (
+                        reading(settings.staging, wait=wait) as staging,
+                        Loader(staging, options, meter) as loader,
+                    ):
+                        loader.submit(batch, ids)
+                        try:
+                            loader.wait()
+                        finally:
+                            reports.append(loader.report())
+        except WarehouseError as error:
+            error.report = LoadReport.sum(reports)
+            raise
+        return LoadReport.sum(reports)
+
+
+def _rounds(series: Sequence[StagedSeries], most: int) -> Iterator[list[StagedSeries]]:
+    batch: list[StagedSeries] = []
+    for one in series:
+        batch.append(one)
+        if len(batch) == most or sum(s.bytes for s in batch) >= _ROUND_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def instrument_ids(warehouse: DatabaseManager, staging: Staging, cursor: Cursor) -> InstrumentIds:
+    """Bring the names into the warehouse; a continuous series is an instrument of its own."""
+    ids: InstrumentIds = {}
+    for continuous in (False, True):
+        names = instrument_names(cursor, continuous=continuous)
+        synced = warehouse.sync_instruments(staging.staging_id, names) if names else {}
+        ids |= {(key, continuous): instrument_id for key, instrument_id in synced.items()}
+    return ids
+
+
+def unloaded(
+    cursor: Cursor,
+    warehouse: DatabaseManager,
+    staging_id: str,
+    again: bool = False,
+    as_of: datetime | None = None,
+) -> list[StagedSeries]:
+    """Return the series with replies that the ledger does not know; with `again` all series."""
+    loaded = warehouse.ledger_reply_ids("" if again else staging_id)
+    return select_staged_series(cursor, {"reply_id": loaded}, as_of)
