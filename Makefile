@@ -36,10 +36,10 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 test: $(STAMP) ## run the tests; SLOW=1 also those of the executable
 	$(BIN)/python -m pytest $(if $(SLOW),,-m 'not slow') $(ARGS)
 
-bench: $(STAMP) ## measure in two minutes
+bench: $(STAMP) ## measure against limits and peers: one table, within 15 minutes
 	$(BIN)/python -m tests.bench $(ARGS)
 
-bench-full: $(STAMP) ## measure at full size: many minutes, several GB
+bench-full: $(STAMP) ## the same at full size: about an hour, 5 GB of disk
 	$(BIN)/python -m tests.bench --full $(ARGS)
 
 binary: dist/kitepipe ## build dist/kitepipe, one file that needs no Python

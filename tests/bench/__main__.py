@@ -1,15 +1,67 @@
-"""`python -m tests.bench [--full]`: measure, and print one line for each figure."""
+"""`python -m tests.bench [--full] [scenario ...]`: measure, and print one table."""
 
 import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from tests.bench.fetching import fetch_at_the_limit, fetch_beside_official
+from tests.bench.figures import Figure, table, write_json
+from tests.bench.loading import load_again, load_beside_official, load_new, replay
+from tests.bench.staging import commit_replies
+from tests.bench.starting import start
+from tests.bench.workplace import FULL, QUICK, Workplace
+from tests.servers import UnavailableError
+
+SCENARIOS: dict[str, Callable[[Workplace], Iterator[Figure]]] = {
+    "load": load_new,
+    "again": load_again,
+    "replay": replay,
+    "official-load": load_beside_official,
+    "limit": fetch_at_the_limit,
+    "official-fetch": fetch_beside_official,
+    "staging": commit_replies,
+    "start": start,
+}
 
 
-def main() -> None:
-    """Read the command line and measure."""
+def main() -> int:
+    """Measure what the command line names; 1 where a figure is missing or breaks its limit."""
+    asked = _arguments()
+    os.environ["KITEPIPE_TEST_FSYNC"] = "1"  # a commit that need not reach the disk is no commit
+    figures: list[Figure] = []
+    missing: list[str] = []
+    with Workplace(FULL if asked.full else QUICK, _tell) as workplace:
+        for name in asked.scenario or SCENARIOS:
+            _tell(f"{name}: {(SCENARIOS[name].__doc__ or '').splitlines()[0]}")
+            try:
+                figures += SCENARIOS[name](workplace)
+            except UnavailableError as error:
+                missing.append(f"NOT MEASURED: {name}: {error}")
+        machine = workplace.machine()
+    print("\n".join([table(figures, machine), *missing]))
+    print(f"written to {write_json(asked.json, figures, machine)}")
+    return int(bool(missing) or not all(figure.holds for figure in figures))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="full size: minutes, gigabytes")
-    parser.parse_args()
-    parser.exit(2, "no measurement is written yet\n")
+    parser.add_argument("--full", action="store_true", help="full size: an hour, several GB")
+    file = Path(tempfile.gettempdir()) / f"kitepipe-bench-{datetime.now():%Y%m%d-%H%M%S}.json"  # noqa: DTZ005
+    parser.add_argument("--json", type=Path, default=file, help="where to write the figures")
+    parser.add_argument("scenario", nargs="*", help=f"only these: {', '.join(SCENARIOS)}")
+    asked = parser.parse_args()
+    if unknown := set(asked.scenario) - SCENARIOS.keys():
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    return asked
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Where it is measured: sizes, a folder, a server, and replies of real shape in staging files."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from kitepipe.model import Interval
+from kitepipe.warehouse import DatabaseManager
+from tests.bench.processes import kitepipe, sandbox, session
+from tests.servers import Template, looking
+from tests.servers_find import timescale_server
+
+# Liquid NSE shares with minutes on every trading day since 2016: 375 a session, 15,400 a window.
+SYMBOLS = (
+    "RELIANCE", "INFY", "TCS", "HDFCBANK", "SBIN", "ICICIBANK", "LT", "ITC", "AXISBANK",
+    "HINDUNILVR", "SUNPHARMA", "MARUTI", "TITAN", "NTPC", "WIPRO", "TATASTEEL", "HINDALCO",
+    "CIPLA", "DRREDDY", "GRASIM",
+)  # fmt: skip
+FIRST = date(2016, 1, 1)
+WINDOW_DAYS = Interval.MINUTE.max_days
+ANY_RATE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured; a window is a reply of 1 MB."""
+
+    instruments: int
+    windows: int
+    pairs: int
+    limit_s: int
+    requests: int
+    official_s: int
+    starts: int = 20
+
+
+QUICK = Size(instruments=8, windows=16, pairs=7, limit_s=60, requests=600, official_s=60)
+FULL = Size(instruments=16, windows=32, pairs=15, limit_s=300, requests=1200, official_s=180)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A staging file of minute replies, with their number, bytes and candles."""
+
+    folder: Path
+    staging: Path
+    replies: int
+    bytes: int
+    candles: int
+
+    def bodies(self) -> list[str]:
+        """Return the replies' bodies, oldest first."""
+        with duckdb.connect(str(self.staging), read_only=True) as database:
+            rows = database.execute("select body from body order by reply_id").fetchall()
+        return [row[0] for row in rows]
+
+
+class Workplace:
+    """Lends what scenarios need, and clears it away at the end."""
+
+    def __init__(self, size: Size, say: Callable[[str], None]) -> None:
+        self.size = size
+        self.say = say
+        self._stack = ExitStack()
+        self._load_before = os.getloadavg()[0]
+        self._materials: dict[tuple[int, int], Material] = {}
+
+    def __enter__(self) -> Self:
+        folder = tempfile.TemporaryDirectory(prefix="kitepipe-bench-")
+        self.folder = Path(self._stack.enter_context(folder))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def _template(self) -> Template:
+        server = self._stack.enter_context(timescale_server(self.say))
+        return self._stack.enter_context(server.template())
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Lend a fresh database with the schema, right after a checkpoint."""
+        with self._template.database() as dsn:
+            with DatabaseManager(dsn) as warehouse:
+                warehouse.apply_schema()
+            checkpoint(dsn)
+            yield dsn
+
+    def new_folder(self) -> Path:
+        """Return an empty folder that goes with this workplace."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def material(self, instruments: int, windows: int) -> Material:
+        """Return a staging file with minute replies, fetched as a user would; made once."""
+        if (instruments, windows) not in self._materials:
+            self.say(f"  making {instruments * windows} replies")
+            self._materials[instruments, windows] = self._fetch(instruments, windows)
+        return self._materials[instruments, windows]
+
+    def _fetch(self, instruments: int, windows: int) -> Material:
+        folder = self.new_folder()
+        with sandbox(folder) as url:
+            asked = wanted(instruments, windows)
+            report = kitepipe(
+                "fetch", *asked.flags, folder=folder, **asked.settings, **session(url)
+            )
+        found = report.report()
+        if found["replies"] != instruments * windows:
+            raise RuntimeError(f"{found['replies']} replies instead of {instruments * windows}")
+        path = folder / "kitepipe.duckdb"
+        return Material(folder, path, found["replies"], found["bytes"], found["candles"])
+
+    def machine(self) -> dict[str, object]:
+        """Return what the figures depend on; how busy it was before says what they are worth."""
+        found: dict[str, object] = {
+            "cores": len(os.sched_getaffinity(0)),
+            "load before": round(self._load_before, 2),
+            "Python": platform.python_version(),
+            "DuckDB": duckdb.__version__,
+        }
+        if "_template" in self.__dict__:
+            with looking(self._template.server.dsn) as look:
+                (found["PostgreSQL"],) = look("show server_version")[0]
+                (found["fsync"],) = look("show fsync")[0]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a fetch of minutes asks for, as flags and settings."""
+
+    flags: tuple[str, ...]
+    settings: dict[str, object]
+
+
+def wanted(instruments: int, windows: int) -> Wanted:
+    """Return how to ask for so many whole windows of so many instruments, at any rate."""
+    last = FIRST + timedelta(days=windows * WINDOW_DAYS - 1)
+    symbols = ",".join(f"NSE:{symbol}" for symbol in SYMBOLS[:instruments])
+    settings: dict[str, object] = {
+        "exchanges": "NSE",
+        "tradingsymbols": symbols,
+        "candle_interval": "minute",
+        "rate_limit": ANY_RATE,
+    }
+    return Wanted(("--from", str(FIRST), "--to", str(last)), settings)
+
+
+def checkpoint(dsn: str) -> None:
+    """Write out what earlier measurements left to the server."""
+    with looking(dsn) as look:
+        look("checkpoint")
