@@ -1,0 +1,212 @@
+"""Which reply decides which date, in whatever order replies are loaded: pure, against a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kitepipe.load_decide import Known, decide_series
+from kitepipe.model import Window
+from kitepipe.plan import Claim
+from kitepipe.staging_series import FIRST_EPOCH, StagedReply
+from tests.staging_help import NOON
+
+FIRST = date(2026, 1, 1)
+DAYS = 12
+Key = tuple[str, int]
+
+
+def _day(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def _at(minute: int) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+def _staged(reply_id: int, minute: int, first: int, last: int, settled: int) -> StagedReply:
+    window = Window(_day(first), _day(last))
+    through = _day(settled)
+    return StagedReply(
+        reply_id, "", _at(minute), window, min(window.last, through), through, 0, 1, None, None
+    )
+
+
+@dataclass
+class _File:
+    """A staging file: its replies in the order they were fetched, and its epochs."""
+
+    staging_id: str
+    replies: list[StagedReply]
+    epochs: list[datetime] = field(default_factory=list)
+
+
+@dataclass
+class _Warehouse:
+    """What loading leaves behind: the ledger, the epoch, and who decided each date."""
+
+    claims: dict[Key, Claim] = field(default_factory=dict)
+    keys: set[Key] = field(default_factory=set)
+    epoch: datetime = FIRST_EPOCH
+    table: dict[date, Key] = field(default_factory=dict)
+
+    def load(self, file: _File, count: int, *, replay: bool = False) -> int:
+        """Load the first `count` replies of a file; return how many wait."""
+        replies = file.replies[:count]
+        until = max((reply.fetched_at for reply in replies), default=FIRST_EPOCH)
+        epochs = [epoch for epoch in file.epochs if epoch <= until]
+        known = Known(tuple(self.claims.values()), frozenset(self.keys), self.epoch)
+        decision = decide_series(file.staging_id, replies, epochs, known, replay=replay)
+        for part in decision.parts:
+            for window in part.decides:
+                for number in range(window.days):
+                    day = window.first + timedelta(days=number)
+                    self.table[day] = (file.staging_id, part.reply.reply_id)
+        for reply in decision.replies:
+            key = (file.staging_id, reply.reply_id)
+            self.keys.add(key)
+            if reply.settled:
+                self.claims[key] = Claim((reply.fetched_at, *key), reply.settled)
+        self.epoch = decision.epoch
+        return decision.waiting
+
+
+def _newest(files: Sequence[_File], since: datetime = FIRST_EPOCH) -> dict[date, Key]:
+    """Say for each date, one by one, who decides it: the rule of the design, naively."""
+    table = {}
+    for number in range(DAYS):
+        claims = [
+            (reply.fetched_at, file.staging_id, reply.reply_id)
+            for file in files
+            for reply in file.replies
+            if reply.fetched_at >= since and reply.settled and _day(number) in reply.settled
+        ]
+        if claims:
+            table[_day(number)] = max(claims)[1:]
+    return table
+
+
+@st.composite
+def _replies(draw: st.DrawFn, most: int = 6) -> list[StagedReply]:
+    """Overlapping windows, some unsettled in part or wholly, two at the same minute."""
+    minutes = sorted(draw(st.lists(st.integers(0, 8), max_size=most)))
+    staged = []
+    for number, minute in enumerate(minutes):
+        first = draw(st.integers(0, DAYS - 1))
+        last = draw(st.integers(first, DAYS - 1))
+        settled = draw(st.integers(first - 2, DAYS))
+        staged.append(_staged(number + 1, minute, first, last, settled))
+    return staged
+
+
+_LOADS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 6), st.booleans()), max_size=6)
+
+
+@given(a=_replies(), b=_replies(), loads=_LOADS)
+@settings(max_examples=200)
+def test_any_order_of_loading_gives_the_same_deciders(
+    a: list[StagedReply], b: list[StagedReply], loads: list[tuple[str, int, bool]]
+) -> None:
+    """Property 23: loads and replays of parts of two files, then both whole: the newest decides."""
+    files = {"a": _File("a", a), "b": _File("b", b)}
+    warehouse = _Warehouse()
+    for name, count, replay in loads:
+        warehouse.load(files[name], count, replay=replay)
+    for name in "ba":
+        assert warehouse.load(files[name], 6) == 0
+    assert warehouse.table == _newest(list(files.values()))
+
+
+def _rebased(file: _File, minute: int, whole: int) -> _File:
+    """Let history be re-based at `minute`, and be fetched anew in full some minutes later."""
+    before = [reply for reply in file.replies if reply.fetched_at < _at(minute)]
+    since = [reply for reply in file.replies if reply.fetched_at >= _at(minute)]
+    again = _staged(100, minute + whole, 0, DAYS - 1, DAYS)
+    replies = sorted([*before, *since, again], key=lambda r: (r.fetched_at, r.reply_id))
+    return _File(file.staging_id, replies, [replies[len(before)].fetched_at])
+
+
+@given(
+    a=_replies(),
+    b=_replies(),
+    minutes=st.tuples(st.integers(0, 8), st.integers(0, 8)),
+    whole=st.integers(0, 3),
+    loads=_LOADS,
+)
+@settings(max_examples=200)
+def test_a_new_price_base_is_taken_alike_in_any_order(
+    a: list[StagedReply],
+    b: list[StagedReply],
+    minutes: tuple[int, int],
+    whole: int,
+    loads: list[tuple[str, int, bool]],
+) -> None:
+    """Property 23: two files that saw history re-based and fetched all of it anew, in any order."""
+    first, second = _rebased(_File("a", a), minutes[0], whole), _rebased(_File("b", b), *minutes)
+    files = {"a": first, "b": second}
+    warehouse = _Warehouse()
+    for name, count, replay in loads:
+        warehouse.load(files[name], count, replay=replay)
+    for name in "abab":
+        waiting = warehouse.load(files[name], 99)
+    epoch = max(first.epochs + second.epochs)
+    assert (waiting, warehouse.epoch) == (0, epoch)
+    assert warehouse.table == _newest([first, second], since=epoch)
+
+
+@given(before=_replies(4), after=_replies(6), counts=st.lists(st.integers(0, 10), max_size=5))
+def test_no_moment_shows_two_price_bases(
+    before: list[StagedReply], after: list[StagedReply], counts: list[int]
+) -> None:
+    """Whatever was fetched by then: each load leaves all dates on one side of the epoch."""
+    shifted = [
+        _staged(
+            10 + reply.reply_id,
+            20 + number,
+            (reply.window.first - FIRST).days,
+            (reply.window.last - FIRST).days,
+            (reply.settled_through - FIRST).days,
+        )
+        for number, reply in enumerate(after)
+    ]
+    file = _File("a", before + shifted, [_at(20)] if shifted else [])
+    warehouse, once = _Warehouse(), _Warehouse()
+    for count in [*sorted(counts), 99]:
+        warehouse.load(file, count)
+        assert len({key[1] > 10 for key in warehouse.table.values()}) <= 1
+    once.load(file, 99)
+    assert once.table == warehouse.table
+
+
+def test_an_unfinished_epoch_waits_for_the_rest() -> None:
+    """Half of a re-fetch changes nothing and is told of; the other half switches all at once."""
+    old, half = _staged(1, 0, 0, 9, 9), _staged(2, 5, 0, 4, 9)
+    file = _File("a", [old, half], [half.fetched_at])
+    warehouse = _Warehouse()
+    assert warehouse.load(file, 2) == 1
+    assert set(warehouse.table.values()) == {("a", 1)}
+    file.replies.append(_staged(3, 6, 5, 9, 9))
+    assert warehouse.load(file, 3) == 0
+    assert set(warehouse.table.values()) == {("a", 2), ("a", 3)}
+
+
+def test_an_epoch_is_not_completed_by_replies_of_the_next() -> None:
+    """Re-based twice, the first re-fetch cut short: the replies of both wait, none is mixed."""
+    old, one, two = _staged(1, 0, 0, 9, 9), _staged(2, 5, 0, 4, 9), _staged(3, 8, 5, 9, 9)
+    warehouse = _Warehouse()
+    waiting = warehouse.load(_File("a", [old, one, two], [_at(5), _at(8)]), 3)
+    assert (waiting, warehouse.epoch) == (2, FIRST_EPOCH)
+    assert set(warehouse.table.values()) == {("a", 1)}
+
+
+def test_a_file_that_waits_overwrites_nothing_newer_of_another() -> None:
+    """A fresh file's newer reply stands, though the older file has an unfinished epoch."""
+    a = _File("a", [_staged(1, 0, 0, 9, 9), _staged(2, 5, 0, 4, 9)], [_at(5)])
+    b = _File("b", [_staged(1, 7, 2, 9, 9)])
+    for order in ((a, b), (b, a)):
+        warehouse = _Warehouse()
+        for file in (*order, *order):
+            warehouse.load(file, 9)
+        assert warehouse.table == {**_newest([a, b]), **dict.fromkeys(map(_day, (0, 1)), ("a", 2))}
