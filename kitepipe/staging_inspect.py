@@ -41,8 +41,8 @@ class BodyInspector:
         status, candles, rows, texts = self._one("staging_inspect_body", body)
         if status != "success" or candles != "ARRAY":
             raise ValueError("the body is JSON, but no success with candles")
-        if body.count("{") > 2:
-            texts = texts + self._one("staging_inspect_objects", body)[0]
+        if body.count("{") > 2 or body.count('+0530"') < rows:
+            texts = self._one("staging_inspect_dates", body)[0]
         days = sorted(filter(None, map(_day, texts)))
         return Contents(rows, days[0] if days else None, tuple(days[:-4:-1]))
 
@@ -61,6 +61,6 @@ class BodyInspector:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
+        return date.fromisoformat(text) if text[4] == text[7] == "-" else None
+    except (ValueError, IndexError):
         return None

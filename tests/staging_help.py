@@ -28,6 +28,7 @@ HEADER = (
     "lot_size,instrument_type,segment,exchange"
 )
 Rows = list[tuple[Any, ...]]
+_INSPECTOR = BodyInspector()
 
 
 def series(key: int = 1, interval: Interval = Interval.DAY, *, oi: bool = False) -> Series:
@@ -48,8 +49,7 @@ def body(rows: Sequence[object]) -> str:
 
 def reply(text: str, fetched_at: datetime = NOON) -> Reply:
     """Return what Kite answered, looked into."""
-    with BodyInspector() as inspector:
-        return Reply(text, fetched_at, fetched_at, inspector.inspect(text))
+    return Reply(text, fetched_at, fetched_at, _INSPECTOR.inspect(text))
 
 
 def commit(
