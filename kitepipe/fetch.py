@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from kitepipe.errors import KitepipeError
 from kitepipe.fetch_intake import Intake, Request
 from kitepipe.fetch_pool import Pool
 from kitepipe.fetch_queue import Job, Lane, batches, in_order, lanes
@@ -57,18 +58,27 @@ def fetch(
     """Ask every window of `jobs` and commit each reply before it is reported.
 
     Raises AuthenticationError or PlanMissing at once when Kite ends the session, KiteUnreachable,
-    or AllInstrumentsFailed; what was staged stays.
+    or AllInstrumentsFailed; each carries the report, and what was staged stays.
     """
     started, before = time.monotonic(), kite.requests
     tally = Tally(planned=sum(len(job.windows) for job in jobs))
-    with (
-        ReplyWriter(staging) as writer,
-        staging.cursor() as cursor,
-        audience.progress.meter("fetch", tally.planned, "requests") as meter,
-    ):
-        intake = Intake(cursor, writer, meter, options.margin, tally)
-        _Run(kite, intake, options, audience).work_through(jobs)
-    return tally.report(jobs, kite.requests - before, time.monotonic() - started)
+
+    def report() -> FetchReport:
+        return tally.report(jobs, kite.requests - before, time.monotonic() - started)
+
+    try:
+        with (
+            ReplyWriter(staging) as writer,
+            staging.cursor() as cursor,
+            audience.progress.meter("fetch", tally.planned, "requests") as meter,
+        ):
+            intake = Intake(cursor, writer, meter, options.margin, tally)
+            _Run(kite, intake, options, audience).work_through(jobs)
+        tally.check(jobs)
+    except KitepipeError as error:
+        error.report = report()
+        raise
+    return report()
 
 
 class _Run:

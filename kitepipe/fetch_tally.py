@@ -39,16 +39,19 @@ class Tally:
         """Say once that Kite's clock is missing, or far from this machine's."""
         self.clock_warning = self.clock_warning or _clock_warning(reply)
 
-    def report(self, jobs: Sequence[Job], requests: int, seconds: float) -> FetchReport:
-        """Return the report of the run; AllInstrumentsFailed where nothing else happened."""
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Raise AllInstrumentsFailed where nothing else happened."""
         keys = {job.series.instrument_key for job in jobs}
         if self.failures and not self.succeeded and self.failed >= keys:
             raise AllInstrumentsFailed(
                 f"all {len(keys)} instruments failed; the first: {self.failures[0].why}"
             )
+
+    def report(self, jobs: Sequence[Job], requests: int, seconds: float) -> FetchReport:
+        """Return the report of the run, as far as it has come."""
         left = self.planned - self.done
         return FetchReport(
-            instruments=len(keys),
+            instruments=len({job.series.instrument_key for job in jobs}),
             series=len(jobs),
             windows_planned=self.planned,
             windows_done=self.done,

@@ -4,7 +4,6 @@ The order matters: the session is proven before anything else is done, and Kite'
 this machine's, says what day it is.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from kitepipe import fetch as stage
 from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
 from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
-from kitepipe.errors import UsageError, WarehouseError
+from kitepipe.errors import KitepipeError, UsageError
 from kitepipe.fetch_queue import Horizon, Job, plan_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
@@ -31,8 +30,6 @@ from kitepipe.staging_instruments import (
 )
 from kitepipe.staging_series import SeriesKey, StagedKnowledge, select_known
 from kitepipe.summary import FetchReport, SnapshotReport
-
-log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -52,28 +49,20 @@ class Fetching:
     def go(
         self, progress: Progress, on_done: Callable[[Job], None] = lambda job: None
     ) -> FetchReport:
-        """Ask all that is planned.
+        """Ask all that is planned; an error that ends it carries the report so far."""
+        audience = stage.Audience(progress, on_done, self.beat)
+        try:
+            report = stage.fetch(self.staging, self.kite, self.jobs, self.options, audience)
+        except KitepipeError as error:
+            if isinstance(error.report, FetchReport):
+                error.report = self._whole(error.report)
+            raise
+        return self._whole(report)
 
-        Where `on_done` finds the warehouse gone it is told no more, and all is asked all the
-        same: WarehouseError is raised at the end.
-        """
-        gone: list[WarehouseError] = []
-
-        def tell(job: Job) -> None:
-            try:
-                if not gone:
-                    on_done(job)
-            except WarehouseError as error:
-                log.error("%s; loading stops, fetching goes on", error)
-                gone.append(error)
-
-        audience = stage.Audience(progress, tell, self.beat)
-        report = stage.fetch(self.staging, self.kite, self.jobs, self.options, audience)
-        if gone:
-            raise gone[0]
-        return replace(
-            report, instruments=self.instruments, warnings=self.warnings + report.warnings
-        )
+    def _whole(self, report: FetchReport) -> FetchReport:
+        """Add what the stage does not know: instruments with nothing to ask are told as well."""
+        warnings = self.warnings + report.warnings
+        return replace(report, instruments=self.instruments, warnings=warnings)
 
 
 @contextmanager

@@ -179,9 +179,12 @@ def test_a_dead_address_is_told_with_advice() -> None:
 )
 def test_the_session_is_proven_before_a_run(reply: Reply, expected: type[Exception]) -> None:
     """A dead session and a Kite that is away are told apart."""
-    with odd_sandbox(reply, reply) as kite, door(kite, max_attempts=2) as client:
-        with pytest.raises(expected):
-            client.check_session()
+    with (
+        odd_sandbox(reply, reply) as kite,
+        door(kite, max_attempts=2) as client,
+        pytest.raises(expected),
+    ):
+        client.check_session()
 
 
 @pytest.mark.parametrize(

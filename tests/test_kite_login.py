@@ -22,9 +22,8 @@ def test_a_login_opens_a_session_that_works() -> None:
         assert session["access_token"] == kite.access_token
         with door(kite, access_token=session["access_token"]) as client:
             client.check_session()
-        with door(kite, access_token="sandbox_token") as client:
-            with pytest.raises(AuthenticationError):
-                client.check_session()
+        with door(kite) as client, pytest.raises(AuthenticationError):
+            client.check_session()
 
 
 def test_a_wrong_secret_is_refused_with_advice() -> None:
