@@ -22,6 +22,10 @@ from kitepipe.summary import SnapshotReport
 
 # Kite makes the dump once a day about 08:30 IST.
 _DUMP_TIME = timedelta(hours=8, minutes=30)
+_COLUMNS = (
+    "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,"
+    "lot_size,instrument_type,segment,exchange"
+).split(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,15 @@ def take_snapshot(
     """Compare a dump (CSV bytes) with what is known, keep the changes, and count them.
 
     Rows that cannot be an instrument are kept in `instrument_quarantine`; StagingError where the
-    dump is no CSV of Kite's columns.
+    dump has not Kite's columns, or no instrument at all: else all that is listed would be gone.
     """
+    columns = _columns(dump, exchange)
     with staging.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "instruments.csv"
         file.write_bytes(dump)
         with translated(staging.path), transaction(cursor):
-            try:
-                cursor.execute(load("staging_read_dump"), {"path": str(file)})
-            except duckdb.InvalidInputException as error:
-                raise StagingError(f"instruments dump: {str(error).splitlines()[0]}") from error
+            cursor.execute(load("staging_read_dump"), {"path": str(file), "columns": columns})
+            cursor.execute(load("staging_judge_dump"))
             row = cursor.execute(
                 load("staging_insert_snapshot"),
                 {
@@ -81,10 +84,25 @@ def take_snapshot(
             return _keep_changes(cursor, row[0], exchange)
 
 
+def _columns(dump: bytes, exchange: str) -> dict[str, str]:
+    """Return the columns of a dump as DuckDB wants them; any order, and others beside, will do."""
+    header = dump.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    names = header.split(",")
+    if any(names.count(name) != 1 for name in _COLUMNS):
+        raise _unusable(exchange, f"it begins with {header[:60]!r}, not with Kite's columns")
+    return dict.fromkeys(names, "varchar")
+
+
+def _unusable(exchange: str, why: str) -> StagingError:
+    return StagingError(
+        f"instruments dump of {exchange or 'all exchanges'}: {why}; nothing of it was taken, "
+        "try again later"
+    )
+
+
 def _keep_changes(
     cursor: duckdb.DuckDBPyConnection, snapshot_id: int, exchange: str
 ) -> SnapshotReport:
-    cursor.execute(load("staging_judge_dump"))
     cursor.execute(load("staging_quarantine_instruments"), {"snapshot_id": snapshot_id})
     cursor.execute(load("staging_match_instruments"))
     cursor.execute(load("staging_insert_instruments"), {"snapshot_id": snapshot_id})
@@ -92,6 +110,8 @@ def _keep_changes(
     counts = cursor.execute(load("staging_count_changes"), {"snapshot_id": snapshot_id}).fetchone()
     assert counts is not None
     rows, listed, changed, gone, bad = counts
+    if bad >= rows:
+        raise _unusable(exchange, f"not one of its {rows} rows is an instrument")
     warnings = [f"{bad} rows of the dump are no instruments (instrument_quarantine)"] if bad else []
     return SnapshotReport(True, rows, listed, changed, gone, warnings=warnings)
 

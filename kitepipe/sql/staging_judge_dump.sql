@@ -1,19 +1,11 @@
 -- Types the rows of dump_text into the temp table dump_row; rule says why one is no instrument.
 -- Kite's tokens are exchange_token * 256 + the exchange's number: a row in which the two
--- contradict each other was edited by hand. One row a row of the dump.
+-- contradict each other was edited by hand. Kite names an instrument by exchange:tradingsymbol,
+-- so no dump holds one twice. Rows that are no CSV (reject_errors) come last, with the token that
+-- they seem to have. One row a row of the dump.
 create or replace temp table dump_row as
-select
-    *,
-    case
-        when instrument_token is null then 'bad_token'
-        when tradingsymbol = '' then 'missing_symbol'
-        when exchange = '' then 'missing_exchange'
-        when bad_expiry then 'bad_expiry'
-        when exchange_token is distinct from instrument_token // 256 then 'token_mismatch'
-        when row_number() over (partition by exchange, instrument_token order by line) > 1
-            then 'duplicate_token'
-    end as rule
-from (
+with
+typed as (
     select
         row_number() over () as line,
         try_cast(instrument_token as bigint) as instrument_token,
@@ -28,10 +20,42 @@ from (
         coalesce(try_cast(strike as double), 0) as strike,
         coalesce(try_cast(tick_size as double), 0) as tick_size,
         coalesce(try_cast(lot_size as bigint), 0) as lot_size,
-        concat_ws(
-            ',', dump_text.instrument_token, dump_text.exchange_token, dump_text.tradingsymbol,
+        array_to_string(list_transform([
+            dump_text.instrument_token, dump_text.exchange_token, dump_text.tradingsymbol,
             dump_text.name, last_price, dump_text.expiry, dump_text.strike, dump_text.tick_size,
             dump_text.lot_size, dump_text.instrument_type, dump_text.segment, dump_text.exchange
-        ) as raw
+        ], lambda field : coalesce(field, '')), ',') as raw
     from dump_text
+),
+judged as (
+    select
+        *,
+        case
+            when coalesce(instrument_token, 0) <= 0 then 'bad_token'
+            when tradingsymbol = '' then 'missing_symbol'
+            when exchange = '' then 'missing_exchange'
+            when bad_expiry then 'bad_expiry'
+            when exchange_token is distinct from instrument_token // 256 then 'token_mismatch'
+        end as fault
+    from typed
 )
+select
+    * exclude (bad_expiry, fault),
+    case
+        when fault is not null then fault
+        when row_number() over (
+            partition by exchange, instrument_token, fault is null order by line
+        ) > 1 then 'duplicate_token'
+        when row_number() over (
+            partition by exchange, tradingsymbol, fault is null order by line
+        ) > 1 then 'duplicate_symbol'
+    end as rule
+from judged
+union all by name
+select
+    null as line,
+    try_cast(split_part(any_value(csv_line), ',', 1) as bigint) as instrument_token,
+    any_value(csv_line) as raw,
+    'bad_csv' as rule
+from reject_errors
+group by line
