@@ -13,13 +13,13 @@ from kitepipe.config import ConfigLoader, Settings, changed
 from kitepipe.doctor import doctor
 from kitepipe.doors import kite_door, warehouse_dsn
 from kitepipe.forecast import forecast
-from kitepipe.holder import reading, writing
+from kitepipe.holder import reading
 from kitepipe.load import works
 from kitepipe.model import Interval, utc_now
 from kitepipe.pipeline_load import instrument_ids, load_staged, unloaded
 from kitepipe.pipeline_run import fetch_and_load
 from kitepipe.plan import Bounds
-from kitepipe.prepare import Clock, fetching, kite_now, take_dumps
+from kitepipe.prepare import Clock, fetching, kite_now, staging_door, take_dumps
 from kitepipe.progress import Progress, Silent
 from kitepipe.staging_candles import CandleParser
 from kitepipe.status import status
@@ -42,7 +42,7 @@ def take_instruments(
     """Take the instruments dumps that the settings ask for, whether or not they are fresh."""
     with (
         kite_door(settings, wait=wait) as kite,
-        writing(settings.staging, settings.api_root, "instruments", wait=wait) as (staging, _),
+        staging_door(settings, kite, "instruments", wait=wait) as (staging, _),
     ):
         now = kite_now(kite, utc_now)
         return take_dumps(staging, kite, settings.exchanges or ("",), now, progress)

@@ -72,7 +72,7 @@ def fetching(
     """Open Kite and staging, take dumps where none is fresh, and plan."""
     with (
         kite_door(settings, wait=bounds.wait) as kite,
-        writing(settings.staging, settings.api_root, verb, wait=bounds.wait) as (staging, beat),
+        staging_door(settings, kite, verb, wait=bounds.wait) as (staging, beat),
         staging.cursor() as cursor,
     ):
         kite.clock = clock
@@ -117,6 +117,21 @@ def _known(
     with warehouse_dsn(settings) as dsn:
         adopt_coverage(cursor, dsn, series)
     return select_known(cursor, oi=settings.oi)
+
+
+@contextmanager
+def staging_door(
+    settings: Settings, kite: KiteClientWrapper, verb: str, *, wait: bool
+) -> Iterator[tuple[Staging, Beat]]:
+    """Open the staging file for writing; errors as `writing`.
+
+    Before a new one is made Kite is asked: a file is bound to its api_root for good, and a mistyped
+    one must leave nothing behind.
+    """
+    if not settings.staging.exists():
+        kite.check_session()
+    with writing(settings.staging, settings.api_root, verb, wait=wait) as opened:
+        yield opened
 
 
 def kite_now(kite: KiteClientWrapper, clock: Clock) -> datetime:
