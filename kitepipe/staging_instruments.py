@@ -23,9 +23,9 @@ from kitepipe.summary import SnapshotReport
 # Kite makes the dump once a day about 08:30 IST.
 _DUMP_TIME = timedelta(hours=8, minutes=30)
 _COLUMNS = (
-    "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,"
-    "lot_size,instrument_type,segment,exchange"
-).split(",")
+    *("instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry"),
+    *("strike", "tick_size", "lot_size", "instrument_type", "segment", "exchange"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +127,22 @@ def select_series(
     """Return the series of the listed instruments that `wanted` names, one per interval.
 
     What expires comes first, the soonest before the rest; then by exchange and tradingsymbol.
+    With `continuous`, day candles of futures are asked so: Kite has no other.
     """
     predicate, parameters = wanted.duckdb()
     query = load("staging_select_instruments").format(predicate=predicate)
     rows = cursor.execute(query, parameters).fetchall()
+    listed = [(row[0], row[1], Instrument(*row[2:])) for row in rows]
     return [
-        Series(row[0], Instrument(*row[2:]), interval, row[1], oi, continuous)
-        for row in rows
+        Series(key, one, interval, snapshot, oi, continuous and _has_continuous(one, interval))
+        for key, snapshot, one in listed
         for interval in intervals
     ]
+
+
+def _has_continuous(instrument: Instrument, interval: Interval) -> bool:
+    future = instrument.instrument_type == "FUT" and instrument.exchange in ("NFO", "MCX")
+    return future and interval is Interval.DAY
 
 
 def unknown_symbols(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -> list[str]:

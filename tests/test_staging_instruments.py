@@ -1,0 +1,110 @@
+"""Claims about what is asked of the listed instruments, and when a dump is fresh."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from kitepipe.filters import InstrumentFilter
+from kitepipe.model import IST, Interval
+from kitepipe.staging import Staging
+from kitepipe.staging_instruments import (
+    dump_date,
+    newest_snapshots,
+    select_series,
+    stale_exchanges,
+    take_snapshot,
+    unknown_symbols,
+)
+from tests.staging_help import API_ROOT, dump, line, take
+
+INFY = line(408065, "INFY", "INFOSYS")
+TCS = line(2953217, "TCS", "TATA CONSULTANCY SERV LT")
+
+
+def contract(token: int, symbol: str, expiry: str, strike: int = 0, kind: str = "FUT") -> str:
+    """Write a row of an NFO contract."""
+    other = {"expiry": expiry, "strike": strike, "instrument_type": kind, "segment": "NFO-FUT"}
+    return line(token, symbol, "NIFTY", "NFO", **other)
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Iterator[Staging]:
+    """A new staging file."""
+    with Staging.write(tmp_path / "kitepipe.duckdb", API_ROOT) as staging:
+        yield staging
+
+
+@pytest.mark.parametrize("symbol", ["M&M", "BAJAJ-AUTO", "NIFTY PSU BANK", "ARE&M-BE", "20MICRONS"])
+def test_odd_symbols_are_symbols(staging: Staging, symbol: str) -> None:
+    """Ampersands, dashes, spaces and digits are part of symbols, in dumps and in filters."""
+    take(staging, 1, INFY, line(257, symbol, "X, LTD"))
+    with staging.cursor() as cursor:
+        wanted = InstrumentFilter(tradingsymbols=(symbol,))
+        [series] = select_series(cursor, wanted, [Interval.DAY])
+        assert unknown_symbols(cursor, [symbol, f"NSE:{symbol}", f"BSE:{symbol}"]) == [
+            f"BSE:{symbol}"
+        ]
+    assert (series.instrument.tradingsymbol, series.instrument.name) == (symbol, "X, LTD")
+
+
+def test_unknown_symbols_are_those_nobody_lists(staging: Staging) -> None:
+    """Mistyped, of another exchange or gone: named; patterns are nobody's symbol."""
+    take(staging, 1, INFY, TCS)
+    take(staging, 2, INFY)
+    with staging.cursor() as cursor:
+        symbols = ["INFY", "NSE:INFY", "INFI", "BSE:INFY", "TCS", "NIF*", "?"]
+        assert unknown_symbols(cursor, symbols) == ["BSE:INFY", "INFI", "TCS"]
+        assert unknown_symbols(cursor, []) == []
+
+
+def test_what_expires_first_is_asked_first(staging: Staging) -> None:
+    """After expiry the token is gone: the soonest comes first, then the rest by name."""
+    rows = [
+        TCS,
+        contract(258, "NIFTY26JUNFUT", "2026-06-30"),
+        INFY,
+        contract(514, "NIFTY26MARFUT", "2026-03-31"),
+        contract(770, "BANKNIFTY26MARFUT", "2026-03-31"),
+    ]
+    take(staging, 1, *rows, exchange="")
+    with staging.cursor() as cursor:
+        found = select_series(cursor, InstrumentFilter(), [Interval.DAY, Interval.MINUTE], oi=True)
+    assert [one.instrument.tradingsymbol for one in found[::2]] == [
+        *("BANKNIFTY26MARFUT", "NIFTY26MARFUT", "NIFTY26JUNFUT", "INFY", "TCS")
+    ]
+    assert [one.interval for one in found[:2]] == [Interval.DAY, Interval.MINUTE]
+    assert all(one.oi and one.snapshot_id == 1 for one in found)
+    assert found[0].instrument.expiry == date(2026, 3, 31)
+
+
+def test_a_dump_is_fresh_until_half_past_eight(staging: Staging) -> None:
+    """Kite makes it about 08:30 IST: before, yesterday's is the newest there is."""
+
+    def at(text: str) -> datetime:
+        return datetime.fromisoformat(f"{text}+05:30")
+
+    assert dump_date(at("2026-03-02T08:29:59")) == date(2026, 3, 1)
+    assert dump_date(at("2026-03-02T08:30:00")) == date(2026, 3, 2)
+    take_snapshot(staging, dump(INFY), "NSE", at("2026-03-02T08:10"))
+    with staging.cursor() as cursor:
+        assert stale_exchanges(cursor, ["NSE", "NFO"], at("2026-03-02T08:20")) == ["NFO"]
+        assert stale_exchanges(cursor, ["NSE", "NFO"], at("2026-03-02T08:40")) == ["NSE", "NFO"]
+        take_snapshot(staging, dump(INFY), "", at("2026-03-02T08:40"))
+        assert stale_exchanges(cursor, ["NSE", "NFO", ""], at("2026-03-02T23:00")) == []
+        taken = newest_snapshots(cursor)["NSE"].taken_at
+    assert taken.astimezone(IST) == at("2026-03-02T08:10")
+
+
+def test_only_futures_have_a_continuous_series(staging: Staging) -> None:
+    """Continuous is asked where Kite has it: day candles of NFO and MCX futures."""
+    future = {"expiry": "2026-12-31", "instrument_type": "FUT"}
+    rows = [line(256, "F", "", "NFO", **future), line(512, "M", "", "MCX", **future)]
+    rows += [line(768, "C", "", "CDS", **future), line(1024, "E", "E LTD")]
+    take(staging, 1, *rows, exchange="")
+    intervals = [Interval.DAY, Interval.MINUTE]
+    with staging.cursor() as cursor:
+        found = select_series(cursor, InstrumentFilter(), intervals, continuous=True)
+    assert {str(one) for one in found if one.continuous} == {"NFO:F day", "MCX:M day"}
+    assert len(found) == 8
