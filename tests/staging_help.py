@@ -13,7 +13,8 @@ import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.model import IST, Instrument, Interval, Reply, Series, Window
-from kitepipe.staging import Staging
+from kitepipe.sql import load
+from kitepipe.staging import Cursor, Staging, naive
 from kitepipe.staging_inspect import BodyInspector
 from kitepipe.staging_instruments import take_snapshot
 from kitepipe.staging_replies import Asked, Rebase, ReplyWriter
@@ -65,6 +66,26 @@ def commit(
     """Commit a reply to `window` that settled all of it, or what `settled` says."""
     asked = Asked(of, window, FIRST_EPOCH, fetched_at, 1)
     return writer.commit(asked, reply(text, fetched_at), settled or window.last, rebase)
+
+
+def adopt(
+    cursor: Cursor, of: Series, window: Window, at: datetime, session: date | None, text: str = ""
+) -> None:
+    """Note what the warehouse has of a series, as of an instant."""
+    cursor.execute(
+        load("staging_insert_warehouse_coverage"),
+        {
+            "instrument_key": of.instrument_key,
+            "interval": of.interval.value,
+            "continuous": of.continuous,
+            "oi": of.oi,
+            "first_date": window.first,
+            "last_date": window.last,
+            "last_candle": session,
+            "fetched_at": naive(at),
+            "body": text,
+        },
+    )
 
 
 def stored(path: Path, query: str) -> Rows:
@@ -131,7 +152,8 @@ PRELUDE = f"""
 import os, sys, time
 from pathlib import Path
 from kitepipe.holder import asking, reading, writing
-from kitepipe.staging import Staging
+from kitepipe.sql import load
+from kitepipe.staging import Cursor, Staging, naive
 API_ROOT = {API_ROOT!r}
 def say(text):
     print(text, flush=True)

@@ -57,7 +57,7 @@ def ask(staging: Staging, query: str) -> Rows:
         return cursor.execute(query).fetchall()
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(drawn=st.lists(dumps(), min_size=1, max_size=6))
 def test_any_dumps_keep_the_law(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[Dump]
