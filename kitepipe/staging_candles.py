@@ -126,9 +126,9 @@ class CandleParser:
 
     def checksum(self) -> tuple[int, int]:
         """Return count and integer checksum of what `parse` gave last."""
-        row = self._cursor.execute(load("staging_select_checksum")).fetchone()
-        assert row is not None  # an aggregate always gives a row
-        return int(row[0]), int(row[1])
+        # fetchone would leave the result open, and the cursor busy with it
+        ((count, checksum),) = self._cursor.execute(load("staging_select_checksum")).fetchall()
+        return int(count), int(checksum)
 
     def differences(
         self, existing: Mapping[str, npt.NDArray[Any]], most: int

@@ -1,0 +1,102 @@
+"""Verify proves the table against staging: it names what was done behind its back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kitepipe import pipeline
+from kitepipe.progress import Silent
+from kitepipe.summary import VerifyReport
+from tests.load_help import Hand, candle, candles, day, footprint, with_schema
+from tests.servers import Look
+
+
+@pytest.fixture
+def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+    """Two instruments of thirty days, a correction, a held day and a bad candle; loaded."""
+    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN"))
+    hand.prices(0, 29, 100)
+    hand.prices(0, 30, 1699.25, symbol="SBIN", settled=29)
+    hand.reply(10, 12, [candle(day(10), 102.05), candle(day(11), -1)], minute=1)
+    hand.load()
+    return hand
+
+
+def _verify(hand: Hand, *, delete_foreign: bool = False) -> VerifyReport:
+    return pipeline.verify(hand.settings, Silent(), delete_foreign=delete_foreign)
+
+
+def test_an_untouched_table_is_proven(hand: Hand, look: Look) -> None:
+    """Every candle is compared, none differs, and nothing is written."""
+    before = footprint(look)
+    report = _verify(hand)
+    assert (report.series, report.candles, report.differing, report.unproven) == (2, 58, 0, 0)
+    assert (report.exit_code, report.failures, footprint(look)) == (0, [], before)
+
+
+def test_what_was_done_by_hand_is_named_and_mended_by_replay(hand: Hand, look: Look) -> None:
+    """A changed price, a deleted row and an added one, each by instrument, date and values."""
+    right = candles(look)
+    infy = "instrument_id = (select instrument_id from kite_instruments where tradingsymbol='INFY')"
+    on = "(date at time zone 'Asia/Kolkata')::date"
+    look(f"update kite_ohlcv_historic set close = 100.01 where {infy} and {on} = %s", day(3))
+    look(f"delete from kite_ohlcv_historic where {infy} and {on} = %s", day(5))
+    look(
+        "insert into kite_ohlcv_historic select instrument_id, candle_interval, "
+        "date + interval '1 day', 5, 5, 5, 5, 5, null, batch_id from kite_ohlcv_historic "
+        f"where {infy} and {on} = %s",
+        day(10),
+    )
+    report = _verify(hand)
+    assert (report.exit_code, report.differing, report.unproven) == (3, 3, 0)
+    told = {failure.what: failure.why for failure in report.failures}
+    assert sorted(told) == [f"NSE:INFY day {day(n)} 00:00" for n in (3, 5, 11)]
+    assert "close 100.01 in the warehouse, 100.0 staged" in told[f"NSE:INFY day {day(3)} 00:00"]
+    assert "missing in the warehouse" in told[f"NSE:INFY day {day(5)} 00:00"]
+    assert "not staged" in told[f"NSE:INFY day {day(11)} 00:00"]
+    hand.replay()
+    assert (candles(look), _verify(hand).differing) == (right, 0)
+
+
+def test_rows_that_nobody_covers_are_counted_and_left_alone(hand: Hand, look: Look) -> None:
+    """Only `--delete-foreign` deletes them, and only them."""
+    right = candles(look)
+    look(
+        "insert into kite_ohlcv_historic select instrument_id, candle_interval, "
+        "date + n * interval '100 days', 5, 5, 5, 5, 5, null, 0 from kite_ohlcv_historic, "
+        "generate_series(-1, 1, 2) as n where close = 102.05"
+    )
+    report = _verify(hand)
+    assert (report.exit_code, report.differing, report.unproven, report.deleted) == (0, 0, 2, 0)
+    hand.replay()
+    assert len(candles(look)) == len(right) + 2
+    assert _verify(hand, delete_foreign=True).deleted == 2
+    assert (candles(look), _verify(hand).unproven) == (right, 0)
+    assert look("select sum(candles) from kite_series") == [(len(right),)]
+
+
+def test_what_another_file_decided_is_not_this_ones_to_prove(hand: Hand, tmp_path: Path) -> None:
+    """A second staging file's dates are neither differing nor foreign, and deletes none of them."""
+    other = Hand(tmp_path / "b.duckdb", str(hand.settings.dsn), ("INFY", "SBIN"))
+    other.prices(20, 40, 777, minute=5)
+    other.load()
+    for file in (hand, other):
+        report = _verify(file, delete_foreign=True)
+        assert (report.differing, report.unproven, report.deleted) == (0, 0, 0)
+
+
+def test_more_differences_than_can_be_named_are_all_counted(hand: Hand, look: Look) -> None:
+    """The table was lost: each candle counts, a hundred at most are named."""
+    hand.prices(100, 299, 100, minute=3)
+    hand.load()
+    look("truncate kite_ohlcv_historic")
+    report = _verify(hand)
+    assert (report.differing, len(report.failures)) == (258, 100)
+
+
+def test_an_unloaded_reply_shows_as_missing(hand: Hand) -> None:
+    """Staged and not loaded yet is a difference too; the file is held by nobody for it."""
+    hand.prices(31, 32, 100, minute=3)
+    report = pipeline.verify(replace(hand.settings, load_workers=1), Silent())
+    assert (report.differing, len(report.failures)) == (2, 2)
