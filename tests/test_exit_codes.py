@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import make_dsn
 
 from kitepipe.model import Interval
 from kitepipe.sandbox import Sandbox
@@ -128,7 +130,7 @@ def test_a_wrong_address_and_every_instrument_failing_are_11(box: Box, kite: San
 def test_a_staging_file_that_another_process_holds_is_12(full: Box) -> None:
     """For the writing verbs and the reading ones; status only tells of it."""
     with Staging.write(full.staging, full.kite.url):
-        for verb in (("fetch", *SOME), ("load",), ("replay",), ("verify",)):
+        for verb in (("fetch", *SOME), ("load",), ("verify",)):
             ended = full.kitepipe(*verb)
             assert (ended.code, str(os.getpid()) in ended.error) == (12, True), ended.err
 
@@ -142,6 +144,35 @@ def test_a_warehouse_that_cannot_be_used_is_13(full: Box, plain_dsn: str) -> Non
         full.dsn = dsn
         ended = full.kitepipe("load")
         assert (ended.code, word in ended.error, "hush" in ended.err) == (13, True, False)
+
+
+@contextmanager
+def _needs_password(look: Look, role: str) -> Iterator[None]:
+    """Let the server ask one role for its password, as long as the block runs."""
+    path, before = look("select f, pg_read_file(f) from current_setting('hba_file') as f")[0]
+
+    def write(text: str) -> None:
+        large = look("select lo_from_bytea(0, convert_to(%s, 'UTF8'))", text)[0][0]
+        look("select lo_export(%s, %s)", large, path)
+        look("select pg_reload_conf()")
+
+    look(f"create role {role} login password 'right'")
+    try:
+        write(f"local all {role} scram-sha-256\nhost all {role} all scram-sha-256\n{before}")
+        yield
+    finally:
+        write(before)
+        look(f"drop role {role}")
+
+
+def test_a_refused_password_is_13_and_is_not_repeated(box: Box, plain_dsn: str, look: Look) -> None:
+    """The wrong password is refused; neither it nor the right one is in any line."""
+    role = f"kitepipe_test_{os.getpid()}"
+    with _needs_password(look, role):
+        box.dsn = make_dsn(plain_dsn, user=role, password="wrongly")
+        ended = box.kitepipe("schema")
+    assert (ended.code, "password authentication failed" in ended.error) == (13, True)
+    assert "wrongly" not in ended.out + ended.err
 
 
 def test_ctrl_c_ends_a_load_at_once_with_130(full: Box, look: Look) -> None:

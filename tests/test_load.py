@@ -161,7 +161,7 @@ def _expected(replies: list[tuple[Any, ...]]) -> dict[int, float]:
 
 
 @given(replies=st.lists(_REPLY, min_size=1, max_size=5), order=st.randoms(use_true_random=False))
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_loading_gives_the_same_table(
     shared: tuple[str, Look],
     tmp_path_factory: pytest.TempPathFactory,

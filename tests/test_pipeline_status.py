@@ -1,0 +1,68 @@
+"""Status and doctor: what they tell of a box at each stage of its life."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from kitepipe import pipeline
+from kitepipe.plan import Bounds
+from kitepipe.progress import Silent
+from kitepipe.sandbox import Sandbox
+from tests.box_help import Box
+from tests.load_help import Hand, with_schema
+from tests.sandbox_asking import sandbox
+from tests.servers_local import free_port
+
+
+@pytest.fixture
+def kite(tmp_path: Path) -> Iterator[Sandbox]:
+    """A sandbox by the real clock, with a key of its own."""
+    key = f"key{tmp_path.name}{os.getpid()}"
+    with sandbox(api_key=key, other_rate_limit=1000, now=None) as server:
+        yield server
+
+
+def test_status_tells_what_is_staged_and_what_is_loaded(
+    kite: Sandbox, tmp_path: Path, plain_dsn: str
+) -> None:
+    """Nothing, then staged, then loaded; a database that is down is a warning."""
+    box = Box(tmp_path, kite, with_schema(plain_dsn))
+    settings = box.settings(tradingsymbols=("NSE:INFY", "NSE:SBIN"))
+    assert "nothing is staged" in pipeline.status(settings).warnings[0]
+    pipeline.fetch(settings, Bounds(first=date(2026, 11, 2)), Silent())
+    staged = pipeline.status(settings)
+    assert (staged.unloaded, staged.warehouse_candles, len(staged.intervals)) == (2, 0, 1)
+    new = pipeline.load(settings, Silent()).new
+    loaded = pipeline.status(settings)
+    assert (loaded.unloaded, loaded.warehouse_candles, loaded.quarantined) == (0, new, 0)
+    down = pipeline.status(replace(settings, dsn=f"host=127.0.0.1 port={free_port()} dbname=x"))
+    assert (down.exit_code, down.unloaded, len(down.warnings)) == (0, None, 1)
+
+
+def test_status_names_re_based_series(tmp_path: Path, plain_dsn: str) -> None:
+    """Which series, by what factor, and on which session it showed."""
+    hand = Hand(tmp_path / "a.duckdb", with_schema(plain_dsn))
+    hand.prices(0, 9, 100)
+    hand.prices(0, 9, 50, minute=1, rebase=0.5)
+    assert pipeline.status(hand.settings).rebased == ["NSE:INFY day by 0.5, seen on 2026-01-05"]
+
+
+def test_doctor_checks_each_thing_and_ends_with_the_first_that_fails(
+    kite: Sandbox, tmp_path: Path, plain_dsn: str
+) -> None:
+    """A database without the schema is 13, a refused session 10; then all is well."""
+    settings = Box(tmp_path, kite, plain_dsn).settings()
+    report = pipeline.doctor(settings)
+    assert [check.name for check in report.checks if check.ok is False] == ["warehouse"]
+    assert report.exit_code == 13
+    assert pipeline.doctor(replace(settings, access_token="dead")).exit_code == 10
+    with_schema(plain_dsn)
+    report = pipeline.doctor(settings)
+    assert (report.exit_code, {check.name for check in report.checks if check.ok}) == (
+        0,
+        {"configuration", "session", "kite", "clock", "server", "schema"},
+    )
