@@ -11,6 +11,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -67,8 +68,9 @@ class KiteClientWrapper:
     """Ask Kite, at the limiter's pace, as often as it is worth trying.
 
     `inspect` tells what a body contains, and raises ValueError where it is not a complete
-    success reply. `sleep` waits between attempts and may raise to end them; `clock` stamps
-    replies. Safe to use from several threads.
+    success reply. It is native code, and runs in threads that the end waits for: one that comes
+    back from C++ while the interpreter ends would abort the process. `sleep` waits between
+    attempts and may raise to end them; `clock` stamps replies. Safe to use from several threads.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class KiteClientWrapper:
         self._options = options
         self._limiter = limiter
         self._inspect = inspect
+        self._looking = ThreadPoolExecutor(2, "look")
         self._kite = _client(options)
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(options.max_attempts),
@@ -98,6 +101,7 @@ class KiteClientWrapper:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._looking.shutdown(cancel_futures=True)
         self._kite.reqsession.close()
 
     def fetch_reply(self, series: Series, window: Window) -> Reply:
@@ -118,7 +122,7 @@ class KiteClientWrapper:
             answer = self._get(path, query)
             body = answer.text()
             try:
-                contents = self._inspect(body)
+                contents = self._looking.submit(self._inspect, body).result()
             except ValueError as error:
                 raise TransientError(f"not a complete success reply: {error}") from error
             return Reply(body, self.clock(), answer.date, contents)
