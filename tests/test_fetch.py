@@ -1,9 +1,7 @@
-"""Stage 1 against the sandbox: what is asked, in which order, and what failures leave behind."""
+"""Stage 1 against the sandbox: what is asked, in which order, and what is told of it."""
 
 import itertools
 import logging
-import time
-from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitepipe.errors import AllInstrumentsFailed, KiteUnreachable, UsageError
+from kitepipe.errors import UsageError
 from kitepipe.model import Interval, Window
-from kitepipe.sandbox import Faults
-from tests.fetch_help import SOME, asked, coverage, fetch, rows, settings_for, twice
-from tests.sandbox_asking import NOW, sandbox
+from tests.fetch_help import SOME, asked, coverage, fetch, settings_for, twice
+from tests.sandbox_asking import NOW, ist, sandbox
 
 BEGIN, TODAY = date(2015, 1, 1), NOW.date()
-FAULTS = ["503", "html", "reset", "truncated", "short", "no_candles", "empty", "untyped"]
 
 
 def test_a_run_asks_what_is_open_and_the_next_asks_nothing(tmp_path: Path) -> None:
@@ -41,51 +37,6 @@ def test_a_run_asks_what_is_open_and_the_next_asks_nothing(tmp_path: Path) -> No
     assert coverage(tmp_path / "s.duckdb") == {
         (symbol, interval): [window] for symbol in SOME[:3] for interval, window in whole.items()
     }
-
-
-@settings(max_examples=6)
-@given(st.lists(st.sampled_from([*FAULTS, ""]), min_size=5, max_size=5))
-def test_an_error_of_one_instrument_stops_no_other(kinds: list[str]) -> None:
-    """Property 7: whatever Kite answers for some, the others are covered, and those are named."""
-    broken = {symbol for symbol, kind in zip(SOME, kinds, strict=False) if kind}
-    with TemporaryDirectory() as folder, sandbox() as kite:
-        for symbol, kind in zip(SOME, kinds, strict=False):
-            if kind:
-                kite.fail(symbol, kind)
-        told = settings_for(
-            kite, Path(folder, "s.duckdb"), tradingsymbols=SOME[:6], max_attempts=2, batch_size=2
-        )
-        report = fetch(kite, told)
-        covered = coverage(told.staging)
-    assert covered == {(s, "day"): [Window(BEGIN, TODAY)] for s in set(SOME[:6]) - broken}
-    named = Counter(failure.what.split()[0] for failure in report.failures)
-    assert named == {f"NSE:{symbol}": 3 for symbol in broken}
-    assert report.exit_code == (3 if broken else 0)
-
-
-@settings(max_examples=5)
-@given(st.integers(0, 2**32), st.floats(0.05, 0.7), st.sampled_from(["503", "reset", "truncated"]))
-def test_failures_do_not_stop_processing(seed: int, share: float, kind: str) -> None:
-    """Property 16: after any failures every window was asked; the next run asks those that failed.
-
-    Failed windows are holes, so that the second run needs no more requests than they are.
-    """
-    with TemporaryDirectory() as folder, sandbox(faults=Faults({kind: share}), seed=seed) as kite:
-        told = settings_for(kite, Path(folder, "s.duckdb"), max_attempts=1, tradingsymbols=SOME[:4])
-        report = fetch(kite, told)
-        assert report.windows_done == report.windows_planned == len(asked(kite)) == 12
-        assert twice(asked(kite)) == []
-        assert len(report.failures) + report.replies == 12
-        kite.faults(Faults())
-        kite.clear_log()
-        again = fetch(kite, told)
-        names = {f"NSE:{symbol} day": kite.token_of(symbol) for symbol in SOME[:4]}
-        covered = coverage(told.staging)
-    failed = [failure.what.rpartition(" ") for failure in report.failures]
-    expected = sorted((names[series], window) for series, _, window in failed)
-    assert sorted((one.token, str(one.window)) for one in asked(kite)) == expected
-    assert again.requests == len(expected)
-    assert covered == {(symbol, "day"): [Window(BEGIN, TODAY)] for symbol in SOME[:4]}
 
 
 @settings(max_examples=6)
@@ -170,61 +121,6 @@ def test_windows_of_one_instrument_go_one_after_another(tmp_path: Path) -> None:
     assert found[2].received - found[0].received < latency_s
 
 
-def test_an_outage_ends_the_run(tmp_path: Path) -> None:
-    """Twenty windows in a row fail, whosever they are: Kite is away, and no more is asked."""
-    with sandbox(faults=Faults({"503": 1})) as kite:
-        told = settings_for(kite, tmp_path / "s.duckdb", tradingsymbols=SOME, max_attempts=2)
-        with pytest.raises(KiteUnreachable, match="20 windows failed one after another") as ended:
-            fetch(kite, told)
-        assert 40 <= kite.requests.historical <= 40 + 2 * told.parallel_workers
-    assert rows(told.staging, "select count(*) from chunk where error like '%503%'") == [(20,)]
-    assert ended.value.report
-    assert len(ended.value.report.failures) == 20
-
-
-def test_one_broken_instrument_is_no_outage(tmp_path: Path) -> None:
-    """However many of its windows fail in a row, where others have come."""
-    with sandbox() as kite:
-        kite.fail("TCS", "500")
-        told = settings_for(
-            kite,
-            tmp_path / "s.duckdb",
-            tradingsymbols=("INFY", "TCS"),
-            candle_interval=(Interval.MINUTE_15,),
-            max_attempts=1,
-        )
-        report = fetch(kite, told)
-    assert len(report.failures) == 22
-    assert report.exit_code == 3
-
-
-def test_all_instruments_failed_is_an_exception(tmp_path: Path) -> None:
-    """Too few windows for an outage, and still nothing came."""
-    with sandbox(faults=Faults({"html": 1})) as kite:
-        told = settings_for(kite, tmp_path / "s.duckdb", max_attempts=1)
-        with pytest.raises(AllInstrumentsFailed, match="all 3 instruments failed; the first: NSE:"):
-            fetch(kite, told)
-
-
-def test_an_invalid_token_refuses_that_instrument_only(tmp_path: Path) -> None:
-    """It is asked once, for all its intervals, and the rest are covered."""
-    with sandbox() as kite:
-        told = settings_for(
-            kite, tmp_path / "s.duckdb", candle_interval=(Interval.DAY, Interval.MINUTE_60)
-        )
-        fetch(kite, told, first=TODAY + timedelta(days=1))  # only the dump
-        dead = kite.token_of("RELIANCE")
-        kite.delist("RELIANCE")
-        report = fetch(kite, told)
-        requests = [one for one in asked(kite) if one.token == dead]
-        covered = coverage(told.staging)
-    assert len(requests) == 1
-    assert [f.what.split()[0] for f in report.failures] == ["NSE:RELIANCE"]
-    assert "invalid token" in report.failures[0].why
-    assert {symbol for symbol, _ in covered} == {"INFY", "TCS"}
-    assert (report.exit_code, report.windows_done) == (3, report.windows_planned)
-
-
 @pytest.mark.parametrize("workers", [1, 8])
 def test_a_smaller_cap_is_learnt_once(tmp_path: Path, workers: int) -> None:
     """The window is split at the cap that Kite names, and later ones are asked that wide."""
@@ -289,13 +185,14 @@ def test_today_is_asked_again_until_it_is_settled(tmp_path: Path) -> None:
         assert coverage(told.staging)["INFY", "day"] == [Window(BEGIN, TODAY)]
 
 
-def test_a_429_costs_the_cool_down_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Kite's limit, met by the others who share it: the run waits and comes through."""
-    monkeypatch.setattr("kitepipe.kite.COOL_DOWN_S", 0.3)
-    with sandbox(faults=Faults(script=["ok", "429"])) as kite:
-        started = time.monotonic()
-        report = fetch(kite, settings_for(kite, tmp_path / "s.duckdb"))
-    assert (report.exit_code, report.retries, report.replies) == (0, 1, 9)
-    assert time.monotonic() - started >= 0.3
+def test_an_evening_session_is_held_until_it_is_over(tmp_path: Path) -> None:
+    """Muhurat trades after the regular close: its day candle still grows at 18:30."""
+    muhurat = date(2026, 11, 8)
+    with sandbox() as kite:
+        told = settings_for(kite, tmp_path / "s.duckdb", tradingsymbols=("INFY",))
+        kite.set_now(ist(2026, 11, 8, 18, 30))
+        assert fetch(kite, told).candles > 0
+        assert coverage(told.staging)["INFY", "day"] == [Window(BEGIN, muhurat - timedelta(days=1))]
+        kite.set_now(ist(2026, 11, 8, 21, 30))
+        fetch(kite, told)
+    assert coverage(told.staging)["INFY", "day"] == [Window(BEGIN, muhurat)]
