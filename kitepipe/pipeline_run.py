@@ -75,7 +75,7 @@ def _fetch(
 def _load_alone(settings: Settings, bounds: Bounds, progress: Progress) -> RunReport:
     try:
         return RunReport(load=load_staged(settings, progress, wait=bounds.wait))
-    except WarehouseError as error:  # Kite's end is the first thing to mend
+    except KitepipeError as error:  # Kite's end is the first thing to mend
         log.error("%s", error)
         return RunReport()
 

@@ -4,13 +4,14 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from kitepipe import pipeline
-from kitepipe.errors import WarehouseError
+from kitepipe.errors import AuthenticationError, WarehouseError
 from kitepipe.model import Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
@@ -148,6 +149,16 @@ def test_a_warehouse_that_dies_in_mid_run_stops_no_fetch(
     asked_before = kite.requests.historical
     assert box.kitepipe(*args).code == 0
     assert (kite.requests.historical, len({row[1] for row in candles(look)})) == (asked_before, 4)
+
+
+def test_a_run_without_a_session_still_loads_what_is_staged(box: Box, look: Look) -> None:
+    """The token was dead from the start: the error is Kite's, the report counts what was loaded."""
+    settings = box.settings(tradingsymbols=SYMBOLS)
+    pipeline.fetch(settings, SOME, Silent())
+    with pytest.raises(AuthenticationError) as caught:
+        pipeline.run(replace(settings, access_token="dead"), SOME, Silent())
+    assert caught.value.report is not None
+    assert caught.value.report.as_dict()["load"]["new"] == len(candles(look)) > 0
 
 
 def test_a_connection_that_is_lost_is_opened_again(box: Box, look: Look) -> None:
