@@ -134,14 +134,16 @@ def test_a_warehouse_that_dies_in_mid_run_stops_no_fetch(
 ) -> None:
     """Fetching goes on to its end, the code is 13, and the next run loads what was left."""
     args = ("run", "--from", "2026-11-02", "--tradingsymbols", ",".join(SYMBOLS), "--json")
-    kite.fail("NSE:TCS", "stall", 1)
-    box.environ |= {"KITEPIPE_TIMEOUT_S": "2", "KITEPIPE_MAX_ATTEMPTS": "2"}
+    kite.fail("NSE:TCS", "stall")  # until the wire is cut
+    box.environ |= {"KITEPIPE_TIMEOUT_S": "1", "KITEPIPE_MAX_ATTEMPTS": "20"}
+    box.environ |= {"KITEPIPE_BACKOFF_BASE_S": "0.1", "KITEPIPE_BACKOFF_CAP_S": "0.1"}
     good = box.dsn
     with Wire(good) as wire:
         box.dsn = wire.dsn
         with box.started(*args) as process:
             wait_until(lambda: len({row[1] for row in candles(look)}) == 3)
             wire.cut()
+            kite.fail("NSE:TCS", "stall", 0)
             one = ended(process)
     assert (one.code, one.report["exit_code"], one.report["fetch"]["windows_done"]) == (13, 13, 4)
     assert one.report["load"]["series"] == 3
