@@ -118,22 +118,37 @@ class Series:
     snapshot_id: int
     oi: bool = False
     continuous: bool = False
+    probe: bool = False  # asked only to find where history begins: staged, never loaded
+
+    @property
+    def staged_as(self) -> str:
+        """The interval under which replies are staged: a probe's are apart."""
+        return "probe" if self.probe else self.interval.value
 
     def __str__(self) -> str:
-        return f"{self.instrument} {self.interval}"
+        return f"{self.instrument} {self.interval}{' (probe)' if self.probe else ''}"
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a reply's body contains, without parsing a candle.
 
-    `first_candle` is the earliest IST date with a candle; `newest_sessions` the newest dates with
-    one (three at most, newest first). Both are empty where the reply is.
+    `dates` are the IST dates that have candles, in order, and `candles` how many each has.
     """
 
     rows: int
-    first_candle: date | None = None
-    newest_sessions: tuple[date, ...] = ()
+    dates: tuple[date, ...] = ()
+    candles: tuple[int, ...] = ()
+
+    @property
+    def first_candle(self) -> date | None:
+        """The earliest IST date with a candle."""
+        return self.dates[0] if self.dates else None
+
+    @property
+    def newest_sessions(self) -> tuple[date, ...]:
+        """The newest dates with a candle, three at most, newest first."""
+        return self.dates[:-4:-1]
 
 
 @dataclass(frozen=True, slots=True)

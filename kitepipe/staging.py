@@ -17,7 +17,7 @@ from kitepipe.model import utc_now
 from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Parsing 16 bodies of 1 MB at once takes about 150 MB; fetch stays far below (README, memory).
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "512MB",

@@ -1,4 +1,4 @@
-"""Look into a reply's body before it is staged: is it complete, and which dates does it hold.
+"""Look into a reply's body before it is staged: is it complete, and what does each date hold.
 
 Bodies are looked at by DuckDB, outside the interpreter's lock: 10 ms of a pool thread a MB.
 """
@@ -41,10 +41,13 @@ class BodyInspector:
         status, candles, rows, texts = self._one("staging_inspect_body", body)
         if status != "success" or candles != "ARRAY":
             raise ValueError("the body is JSON, but no success with candles")
-        if body.count("{") > 2 or body.count('+0530"') < rows:
-            texts = self._one("staging_inspect_dates", body)[0]
-        days = sorted(filter(None, map(_day, texts)))
-        return Contents(rows, days[0] if days else None, tuple(days[:-4:-1]))
+        counts = None
+        if body.count("{") <= 2 and body.count('+0530"') >= rows:
+            counts = _count(body, texts, rows)
+        if counts is None:
+            texts, counts = self._one("staging_inspect_dates", body)
+        held = [(day, n) for text, n in zip(texts, counts, strict=True) if (day := _day(text))]
+        return Contents(rows, tuple(day for day, _ in held), tuple(n for _, n in held))
 
     def _one(self, statement: str, body: str) -> tuple[Any, ...]:
         row = self._cursor().execute(load(statement), {"body": body}).fetchone()
@@ -57,6 +60,19 @@ class BodyInspector:
             with self._lock:
                 cursor = self._local.cursor = self._database.cursor()
         return cursor
+
+
+def _count(body: str, texts: list[str], rows: int) -> list[int] | None:
+    """Return how many candles each date has; None where the body is not in Kite's order and form.
+
+    One pass over the body, 1 ms a MB: grouping in SQL takes 15.
+    """
+    starts, at = [f'["{text}' for text in texts], 0
+    bounds = [at := body.find(start, at) for start in starts] + [len(body)]
+    if -1 in bounds:
+        return None
+    counts = [body.count(*part) for part in zip(starts, bounds, bounds[1:], strict=False)]
+    return counts if sum(counts) == rows else None
 
 
 def _day(text: str) -> date | None:

@@ -83,6 +83,8 @@ class ReplyWriter:
                     "last_candle": next(iter(reply.contents.newest_sessions), None),
                     "last_settled_candle": next(iter(settled), None),
                     "settled_through": settled_through,
+                    "dates": list(reply.contents.dates),
+                    "candles": list(reply.contents.candles),
                 },
             )
             cursor.execute("insert into body_open values (?, ?)", [reply_id, reply.body])
@@ -114,7 +116,7 @@ class ReplyWriter:
                 "exchange": instrument.exchange,
                 "tradingsymbol": instrument.tradingsymbol,
                 "snapshot_id": series.snapshot_id,
-                "interval": series.interval.value,
+                "interval": series.staged_as,
                 "first_date": asked.window.first,
                 "last_date": asked.window.last,
                 "oi": series.oi,
@@ -138,7 +140,7 @@ class ReplyWriter:
             load("staging_insert_rebase"),
             {
                 "instrument_key": series.instrument_key,
-                "interval": series.interval.value,
+                "interval": series.staged_as,
                 "continuous": series.continuous,
                 "epoch": naive(epoch),
                 "ratio": rebase.ratio,

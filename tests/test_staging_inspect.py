@@ -1,6 +1,7 @@
 """Claims about what may be staged: complete success replies, and what is seen in them."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
@@ -44,9 +45,9 @@ def dated(draw: st.DrawFn) -> tuple[object, date]:
 def test_dates_of_any_form_are_seen(
     inspector: BodyInspector, drawn: list[tuple[object, date]]
 ) -> None:
-    """Arrays and objects, sorted or not, at any offset: the first IST date and the newest three."""
-    days = sorted({day for _, day in drawn})
-    expected = Contents(len(drawn), days[0] if days else None, tuple(days[:-4:-1]))
+    """Arrays and objects, sorted or not, at any offset: each IST date, and how many it has."""
+    counts = sorted(Counter(day for _, day in drawn).items())
+    expected = Contents(len(drawn), tuple(day for day, _ in counts), tuple(n for _, n in counts))
     assert inspector.inspect(body([candle for candle, _ in drawn])) == expected
 
 
@@ -60,7 +61,7 @@ def test_a_number_that_json_lacks_costs_no_reply(inspector: BodyInspector, token
     """One NaN among good candles is a matter for the load: the reply is complete."""
     text = body([CANDLE, [*CANDLE[:4], 987654321, 10]]).replace("987654321", token)
     day = date(2024, 1, 2)
-    assert inspector.inspect(text) == Contents(2, day, (day,))
+    assert inspector.inspect(text) == Contents(2, (day,), (2,))
 
 
 @pytest.mark.parametrize("cut", range(len(GOOD)))
@@ -109,7 +110,21 @@ def test_what_is_no_complete_success_is_refused(inspector: BodyInspector, what: 
 def test_a_date_that_is_none_is_passed_over(inspector: BodyInspector, text: object) -> None:
     """A candle without a date counts as a row, and tells nothing of first and newest sessions."""
     day = date(2024, 1, 2)
-    assert inspector.inspect(body([[text, 1, 1, 1, 1, 1], CANDLE])) == Contents(2, day, (day,))
+    assert inspector.inspect(body([[text, 1, 1, 1, 1, 1], CANDLE])) == Contents(2, (day,), (1,))
+
+
+@given(
+    days=st.lists(st.tuples(st.dates(), st.integers(1, 4)), max_size=8, unique_by=lambda d: d[0])
+)
+def test_candles_are_counted_by_date(
+    inspector: BodyInspector, days: list[tuple[date, int]]
+) -> None:
+    """Minutes in Kite's own form, in any order of days: the quick count is the true one."""
+    rows = [
+        [f"{day}T09:{m:02}:00+0530", 1, 2, 1, 2, 3] for day, n in days for m in range(15, 15 + n)
+    ]
+    expected = tuple(zip(*sorted(days), strict=True)) or ((), ())
+    assert inspector.inspect(body(rows)) == Contents(len(rows), *expected)
 
 
 def test_threads_look_into_bodies_side_by_side(inspector: BodyInspector) -> None:

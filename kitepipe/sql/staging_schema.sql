@@ -36,6 +36,25 @@ create table instrument (
     gone boolean not null
 );
 
+-- Continuous futures, each an instrument of its own: exchange and underlying, whatever contract's
+-- token it is asked with (that changes at each roll). The key is the first contract's, negative:
+-- keys of contracts are positive and are never given again, so it stays for good.
+create view continuous_future as
+select
+    -min(instrument_key) as instrument_key, exchange, name, max(segment) as segment,
+    min(since) as since
+from (
+    select
+        instrument_key, instrument.exchange, max_by(name, snapshot_id) as name,
+        max(segment) as segment, min(taken_at) as since
+    from instrument
+    inner join snapshot using (snapshot_id)
+    where instrument_type = 'FUT' and instrument.exchange in ('NFO', 'MCX') and not gone
+    group by instrument_key, instrument.exchange
+)
+where name <> ''
+group by exchange, name;
+
 -- A row of a dump that cannot be an instrument.
 create table instrument_quarantine (
     snapshot_id bigint not null,
@@ -62,7 +81,8 @@ create table chunk (
     error varchar
 );
 
--- One success: everything about the body but the body.
+-- One success: everything about the body but the body. dates are those with candles, in order, and
+-- candles how many each has: from them it is known which days were sessions, and what is missing.
 create table reply (
     reply_id bigint not null,
     chunk_id bigint not null,
@@ -74,7 +94,9 @@ create table reply (
     first_candle date,
     last_candle date,
     last_settled_candle date,
-    settled_through date not null
+    settled_through date not null,
+    dates date[] not null,
+    candles integer[] not null
 );
 
 create table body_open (reply_id bigint not null, body varchar not null);
