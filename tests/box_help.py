@@ -119,10 +119,11 @@ def interrupted(process: "subprocess.Popen[str]") -> tuple[Ended, float]:
     return ended(process), time.monotonic() - started
 
 
-def wait_until(what: Callable[[], object], timeout_s: float = 20) -> None:
-    """Wait until `what` is true."""
-    end = time.monotonic() + timeout_s
+def wait_until(process: "subprocess.Popen[str]", what: Callable[[], object]) -> None:
+    """Wait until `what` is true, while the process runs."""
+    end = time.monotonic() + 30
     while not what():
+        assert process.poll() is None, f"it ended before:\n{ended(process).err}"
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
 

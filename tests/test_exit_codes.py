@@ -188,7 +188,7 @@ def test_ctrl_c_ends_a_load_at_once_with_130(full: Box, look: Look) -> None:
         warehouse.series(found, Interval.DAY),
         full.started("load") as process,
     ):
-        wait_until(lambda: look(waits))
+        wait_until(process, lambda: look(waits))
         ended, seconds = interrupted(process)
     assert (ended.code, seconds < 2, "interrupted" in ended.err) == (130, True, True)
     assert candles(look) == before
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_a_run_at_once_with_130(full: Box, kite: Sandbox, look: Look
     """In mid-fetch: what is staged is kept, and the next run goes on from there."""
     kite.fail("NSE:TCS", "stall", 1)
     with full.started("run", *THREE) as process:
-        wait_until(lambda: kite.requests.historical == 3 and candles(look))
+        wait_until(process, lambda: kite.requests.historical == 3 and candles(look))
         ended, seconds = interrupted(process)
     assert (ended.code, seconds < 2) == (130, True)
     again = full.kitepipe("run", *THREE)

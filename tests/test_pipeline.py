@@ -97,7 +97,7 @@ def test_a_run_loads_while_it_fetches(box: Box, kite: Sandbox, look: Look) -> No
     kite.fail("NSE:TCS", "stall", 1)
     args = ("--from", "2026-11-02", "--tradingsymbols", "NSE:INFY,NSE:SBIN,NSE:TCS")
     with box.started("run", *args) as process:
-        wait_until(lambda: len({row[1] for row in candles(look)}) == 2)
+        wait_until(process, lambda: len({row[1] for row in candles(look)}) == 2)
         assert process.poll() is None
         assert kite.requests.historical <= 3
 
@@ -141,7 +141,7 @@ def test_a_warehouse_that_dies_in_mid_run_stops_no_fetch(
     with Wire(good) as wire:
         box.dsn = wire.dsn
         with box.started(*args) as process:
-            wait_until(lambda: len({row[1] for row in candles(look)}) == 3)
+            wait_until(process, lambda: len({row[1] for row in candles(look)}) == 3)
             wire.cut()
             kite.fail("NSE:TCS", "stall", 0)
             one = ended(process)
