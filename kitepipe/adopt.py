@@ -58,8 +58,13 @@ def _useful(warehouse: DatabaseManager) -> Iterable[SeriesCoverage]:
 
 
 def _identity(of: Series | SeriesCoverage) -> tuple[object, ...]:
-    """As the warehouse tells instruments apart: a contract by its terms, the rest by token."""
+    """As the warehouse tells instruments apart: a contract by its terms, the rest by token.
+
+    A continuous future is known by its underlying's name.
+    """
     instrument = of.instrument
+    if of.continuous:
+        return (instrument.exchange, instrument.name, of.interval, True)
     contract = (instrument.tradingsymbol, instrument.strike, instrument.instrument_type)
     terms = contract if instrument.expiry else (instrument.instrument_token,)
     return (instrument.exchange, instrument.expiry, terms, of.interval, of.continuous)

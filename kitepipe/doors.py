@@ -5,6 +5,7 @@ Everything here is a context manager, and what it opens is closed by its end.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 
 from kitepipe.config import Settings
 from kitepipe.errors import UsageError
@@ -66,11 +67,17 @@ def warehouse_dsn(settings: Settings) -> Iterator[str]:
         yield dsn
 
 
-def wanted_instruments(settings: Settings) -> InstrumentFilter:
-    """Return the filter that the settings describe."""
+def wanted_instruments(settings: Settings, today: date) -> InstrumentFilter:
+    """Return the filter that the settings describe on an IST date.
+
+    What has expired passes: until the next dump its token still answers.
+    """
+    within = settings.expiry_within_days
     return InstrumentFilter(
         settings.instrument_types,
         settings.exchanges,
         settings.segments,
         settings.tradingsymbols,
+        expiry_to=today + timedelta(days=within) if within else None,
+        plain_equities=settings.plain_equities,
     )

@@ -4,12 +4,16 @@ An empty setting lets everything through; several settings must all be met.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from kitepipe import sql
 
 _WILDCARDS = {"*": ".*", "?": "."}
-_NAMES = ("types", "exchanges", "segments", "symbols", "pattern")
+_NAMES = (
+    *("types", "exchanges", "segments", "symbols", "pattern"),
+    *("expiry_from", "expiry_to", "plain_equities"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +21,17 @@ class InstrumentFilter:
     """Kite's own values, matched exactly and by case; tradingsymbols are `INFY`, `NSE:INFY`.
 
     A tradingsymbol may hold `*` (any text) and `?` (any one character), its exchange too.
+    `expiry_from` and `expiry_to`, both inclusive, bound what expires; the rest passes.
+    `plain_equities` are shares in their regular series; instrument_filter.sql says what these are.
     """
 
     instrument_types: tuple[str, ...] = ()
     exchanges: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     tradingsymbols: tuple[str, ...] = ()
+    expiry_from: date | None = None
+    expiry_to: date | None = None
+    plain_equities: bool = False
 
     def duckdb(self) -> tuple[str, dict[str, Any]]:
         """Return the predicate with `$name` parameters, and these."""
@@ -48,6 +57,9 @@ class InstrumentFilter:
             if self.tradingsymbols
             else None,
             "pattern": f"^({'|'.join(map(_expression, patterns))})$" if patterns else None,
+            "expiry_from": self.expiry_from,
+            "expiry_to": self.expiry_to,
+            "plain_equities": self.plain_equities,
         }
 
 

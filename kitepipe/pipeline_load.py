@@ -10,7 +10,7 @@ from kitepipe.holder import reading
 from kitepipe.load import InstrumentIds, Loader, LoadOptions
 from kitepipe.progress import Progress
 from kitepipe.staging import Cursor, Staging
-from kitepipe.staging_instruments import instrument_names
+from kitepipe.staging_instruments import continuous_names, instrument_names
 from kitepipe.staging_series import StagedSeries, select_staged_series
 from kitepipe.summary import LoadReport
 from kitepipe.warehouse import DatabaseManager
@@ -69,11 +69,16 @@ def _rounds(series: Sequence[StagedSeries], most: int) -> Iterator[list[StagedSe
         yield batch
 
 
-def instrument_ids(warehouse: DatabaseManager, staging: Staging, cursor: Cursor) -> InstrumentIds:
-    """Bring the names into the warehouse; a continuous series is an instrument of its own."""
+def instrument_ids(
+    warehouse: DatabaseManager, staging: Staging, cursor: Cursor, futures: Sequence[int] = ()
+) -> InstrumentIds:
+    """Bring the names into the warehouse; a continuous series is an instrument of its own.
+
+    `futures` are the keys of those that are about to be asked.
+    """
     ids: InstrumentIds = {}
     for continuous in (False, True):
-        names = instrument_names(cursor, continuous=continuous)
+        names = continuous_names(cursor, futures) if continuous else instrument_names(cursor)
         synced = warehouse.sync_instruments(staging.staging_id, names) if names else {}
         ids |= {(key, continuous): instrument_id for key, instrument_id in synced.items()}
     return ids

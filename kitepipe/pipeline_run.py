@@ -21,7 +21,6 @@ from kitepipe.pipeline_load import instrument_ids, load_staged, unloaded
 from kitepipe.plan import Bounds
 from kitepipe.prepare import Clock, Fetching, fetching
 from kitepipe.progress import Progress
-from kitepipe.staging import Staging
 from kitepipe.staging_series import SeriesKey
 from kitepipe.summary import FetchReport, LoadReport, RunReport
 from kitepipe.warehouse import DatabaseManager
@@ -51,7 +50,7 @@ def fetch_and_load(
 
 
 def _run(ready: Fetching, settings: Settings, progress: Progress) -> RunReport:
-    with _Loading(ready.staging, settings, progress) as loading:
+    with _Loading(ready, settings, progress) as loading:
         fetched, error = _fetch(ready, progress, loading.submit)
         for job in ready.jobs:
             loading.submit(job)  # what an early end left behind
@@ -86,8 +85,10 @@ class _Loading:
     A warehouse that goes away ends it, and nothing else; `error` is then set.
     """
 
-    def __init__(self, staging: Staging, settings: Settings, progress: Progress) -> None:
-        self._staging, self._settings, self._progress = staging, settings, progress
+    def __init__(self, ready: Fetching, settings: Settings, progress: Progress) -> None:
+        self._staging, self._settings, self._progress = ready.staging, settings, progress
+        continuous = (job.series for job in ready.jobs if job.series.continuous)
+        self._futures = [series.instrument_key for series in continuous]
         self._loader: Loader | None = None
         self._ids: InstrumentIds = {}
         self._submitted: set[SeriesKey] = set()
@@ -136,7 +137,7 @@ class _Loading:
         with DatabaseManager(dsn) as warehouse, self._staging.cursor() as cursor:
             warehouse.check_schema()
             warehouse.claim_as_of(None)
-            self._ids = instrument_ids(warehouse, self._staging, cursor)
+            self._ids = instrument_ids(warehouse, self._staging, cursor, self._futures)
             pending = unloaded(cursor, warehouse, self._staging.staging_id)
         self._meter = stack.enter_context(self._progress.meter("load", len(pending), "series"))
         options = LoadOptions(dsn, self._settings.load_workers)

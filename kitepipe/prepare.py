@@ -86,7 +86,7 @@ def fetching(
             )
         series = select_series(
             cursor,
-            wanted_instruments(settings),
+            wanted_instruments(settings, now.astimezone(IST).date()),
             settings.candle_interval,
             oi=settings.oi,
             continuous=settings.continuous,

@@ -80,6 +80,14 @@ class Settings:
     tradingsymbols: tuple[str, ...] = field(
         default=(), metadata=_key(_SYMBOLS, "only these instruments; none: all")
     )
+    expiry_within_days: int = field(
+        default=0,
+        metadata=_key(Whole(0, 3650), "only contracts that expire within so many days; 0: all"),
+    )
+    plain_equities: bool = field(
+        default=False,
+        metadata=_key(Switch(), "only shares in their regular series: no debt, SME, index, future"),
+    )
     batch_size: int = field(
         default=50, metadata=_key(Whole(1, 100_000), "instruments processed together")
     )
@@ -110,7 +118,7 @@ class Settings:
     oi: bool = field(default=False, metadata=_key(Switch(), "ask for open interest too"))
     continuous: bool = field(
         default=False,
-        metadata=_key(Switch(), "continuous futures: NFO and MCX, day candles only"),
+        metadata=_key(Switch(), "one continuous series for each NFO and MCX future, by the day"),
     )
     settle_margin_minutes: int = field(
         default=15,

@@ -5,7 +5,7 @@ A key outlives tokens and symbols; the rule that gives it stands in staging_matc
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -119,7 +119,7 @@ def _keep_changes(
 def select_series(
     cursor: duckdb.DuckDBPyConnection,
     wanted: InstrumentFilter,
-    intervals: Iterable[Interval],
+    intervals: Collection[Interval],
     *,
     oi: bool = False,
     continuous: bool = False,
@@ -127,22 +127,34 @@ def select_series(
     """Return the series of the listed instruments that `wanted` names, one per interval.
 
     What expires comes first, the soonest before the rest; then by exchange and tradingsymbol.
-    With `continuous`, day candles of futures are asked so: Kite has no other.
+    With `continuous`, one continuous series stands for the day candles of all contracts of a
+    future (`NIFTY-CONT`; Kite has it for NFO and MCX), after the others.
     """
-    predicate, parameters = wanted.duckdb()
-    query = load("staging_select_instruments").format(predicate=predicate)
-    rows = cursor.execute(query, parameters).fetchall()
-    listed = [(row[0], row[1], Instrument(*row[2:])) for row in rows]
-    return [
-        Series(key, one, interval, snapshot, oi, continuous and _has_continuous(one, interval))
-        for key, snapshot, one in listed
+    series = [
+        Series(key, one, interval, snapshot, oi)
+        for key, snapshot, one in _listed(cursor, "staging_select_instruments", wanted)
         for interval in intervals
+        if not (continuous and interval is Interval.DAY and _has_continuous(one))
     ]
+    if continuous and Interval.DAY in intervals:
+        futures = _listed(cursor, "staging_select_continuous", wanted)
+        series += [Series(key, one, Interval.DAY, at, oi, True) for key, at, one in futures]
+    return series
 
 
-def _has_continuous(instrument: Instrument, interval: Interval) -> bool:
-    future = instrument.instrument_type == "FUT" and instrument.exchange in ("NFO", "MCX")
-    return future and interval is Interval.DAY
+def _listed(
+    cursor: duckdb.DuckDBPyConnection, statement: str, wanted: InstrumentFilter
+) -> list[tuple[int, int, Instrument]]:
+    """Return what is wanted: instrument_key, snapshot_id, instrument."""
+    predicate, parameters = wanted.duckdb()
+    rows = cursor.execute(load(statement).format(predicate=predicate), parameters).fetchall()
+    return [(row[0], row[1], Instrument(*row[2:])) for row in rows]
+
+
+def _has_continuous(one: Instrument) -> bool:
+    """As the view continuous_future has it."""
+    dated_future = one.instrument_type == "FUT" and one.expiry is not None
+    return dated_future and one.exchange in ("NFO", "MCX") and one.name != ""
 
 
 def unknown_symbols(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -> list[str]:
@@ -152,12 +164,14 @@ def unknown_symbols(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -
     return [row[0] for row in rows]
 
 
-def instrument_names(
-    cursor: duckdb.DuckDBPyConnection, *, continuous: bool = False
-) -> list[tuple[object, ...]]:
-    """Return every instrument's names by period, as the warehouse wants them.
+def instrument_names(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+    """Return every listed instrument's names by period, as the warehouse wants them."""
+    return cursor.execute(load("staging_select_names")).fetchall()
 
-    With `continuous` those of the instruments whose continuous series was asked.
-    """
-    parameters = {"continuous": continuous}
-    return cursor.execute(load("staging_select_names"), parameters).fetchall()
+
+def continuous_names(
+    cursor: duckdb.DuckDBPyConnection, also: Sequence[int] = ()
+) -> list[tuple[object, ...]]:
+    """Return the names of continuous futures that were asked, and of those with the keys `also`."""
+    parameters = {"also": list(also)}
+    return cursor.execute(load("staging_select_continuous_names"), parameters).fetchall()

@@ -45,6 +45,8 @@ create table if not exists kite_setup (
 
 -- One row is one instrument under its newest name. instrument_id outlives tokens and symbols;
 -- a contract is its exchange, symbol, expiry, strike and type, because tokens are used again.
+-- continuous: the stitched series of a future, named NIFTY-CONT. It is its exchange and name, and
+-- bears no token (0): the contract with which it is asked changes at each roll.
 create table if not exists kite_instruments (
     instrument_id integer primary key,
     exchange text not null,
@@ -65,6 +67,9 @@ create table if not exists kite_instruments (
 create unique index if not exists kite_instruments_contract
     on kite_instruments (exchange, tradingsymbol, expiry, strike, instrument_type, continuous)
     where expiry is not null;
+
+create unique index if not exists kite_instruments_continuous
+    on kite_instruments (exchange, name) where continuous and expiry is null;
 
 create index if not exists kite_instruments_symbol on kite_instruments (tradingsymbol, exchange);
 

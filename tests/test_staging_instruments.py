@@ -100,11 +100,14 @@ def test_a_dump_is_fresh_until_half_past_eight(staging: Staging) -> None:
 def test_only_futures_have_a_continuous_series(staging: Staging) -> None:
     """Continuous is asked where Kite has it: day candles of NFO and MCX futures."""
     future = {"expiry": "2026-12-31", "instrument_type": "FUT"}
-    rows = [line(256, "F", "", "NFO", **future), line(512, "M", "", "MCX", **future)]
-    rows += [line(768, "C", "", "CDS", **future), line(1024, "E", "E LTD")]
+    rows = [line(256, "F26DEC", "F", "NFO", **future), line(512, "M26DEC", "M", "MCX", **future)]
+    rows += [line(768, "C26DEC", "C", "CDS", **future), line(1024, "E", "E LTD")]
     take(staging, 1, *rows, exchange="")
     intervals = [Interval.DAY, Interval.MINUTE]
     with staging.cursor() as cursor:
         found = select_series(cursor, InstrumentFilter(), intervals, continuous=True)
-    assert {str(one) for one in found if one.continuous} == {"NFO:F day", "MCX:M day"}
+    assert {str(one) for one in found if one.continuous} == {
+        "NFO:F-CONT day",
+        "MCX:M-CONT day",
+    }
     assert len(found) == 8

@@ -133,15 +133,20 @@ def test_one_contract_under_two_keys_is_one_instrument(db: DatabaseManager, look
 
 
 def test_a_continuous_series_is_an_instrument_of_its_own(db: DatabaseManager) -> None:
-    """The stitched series of a future has another id than the contract, and keeps it."""
-    future: dict[str, Any] = {"expiry": D[25], "instrument_type": "FUT", "exchange": "NFO"}
-    plain = db.sync_instruments("s1", [name(1, 900, "NIFTY24JANFUT", **future)])[1]
-    row = name(1, 900, "NIFTY24JANFUT", continuous=True, **future)
-    stitched = db.sync_instruments("s1", [row])[1]
+    """A continuous future is its exchange and underlying, whatever key another file gives it."""
+    future: dict[str, Any] = {"instrument_type": "FUT", "exchange": "NFO", "name": "NIFTY"}
+    contract_row = name(1, 900, "NIFTY24JANFUT", expiry=D[25], **future)
+    plain = db.sync_instruments("s1", [contract_row])[1]
+    row = name(-1, 0, "NIFTY-CONT", continuous=True, **future)
+    stitched = db.sync_instruments("s1", [row])[-1]
     assert stitched != plain
-    assert db.sync_instruments("s1", [row])[1] == stitched
+    assert db.sync_instruments("s1", [row])[-1] == stitched
+    other = [name(-7, 0, "NIFTY-CONT", D[3], continuous=True, **future)]
+    other.append(name(-9, 0, "GOLD-CONT", continuous=True, **(future | {"name": "GOLD"})))
+    others = db.sync_instruments("s2", other)
+    assert (others[-7] == stitched, others[-9] in (stitched, plain)) == (True, False)
     with pytest.raises(ValueError, match="sync them apart"):
-        db.sync_instruments("s1", [row, name(1, 900, "NIFTY24JANFUT", **future)])
+        db.sync_instruments("s1", [row, name(-1, 900, "NIFTY24JANFUT", expiry=D[25], **future)])
     contract = Instrument(900, "NFO", "NIFTY24JANFUT", "", "FUT", "NSE", D[25])
     assert [i.tradingsymbol for i in db.get_instruments_by_filter(InstrumentFilter())] == [
         "NIFTY24JANFUT"

@@ -1,7 +1,15 @@
--- Which instruments are wanted: a predicate over exchange, tradingsymbol, instrument_type and
--- segment, for DuckDB and PostgreSQL alike (kitepipe/filters.py puts in each driver's way of
+-- Which instruments are wanted: a predicate over exchange, tradingsymbol, instrument_type, segment
+-- and expiry, for DuckDB and PostgreSQL alike (kitepipe/filters.py puts in each driver's way of
 -- writing parameters). Parameters: types, exchanges, segments, symbols (INFY or NSE:INFY; arrays,
--- null: any will do) and pattern (a regular expression from end to end, null: none).
+-- null: any will do), pattern (a regular expression from end to end, null: none), expiry_from and
+-- expiry_to (dates, null: any; what does not expire always passes), plain_equities (boolean).
+-- A plain equity is a share in its regular series. Kite calls all that is traded for cash EQ, and
+-- only symbols tell more: the series stands behind a hyphen, always with two characters, and the
+-- regular one (EQ) is not written. Of 9,420 NSE rows of March 2026 these are 2,747: 136 indices
+-- are in segment INDICES, and 6,537 have a series: debt (-SG, -GS, -TB, -GB, -N0 to -ZZ), SME (-SM,
+-- -ST), trade to trade (-BE, -BZ), warrants (-W1), partly paid (-P1, -E1), trusts (-IV, -RR) ...
+-- Hyphens of a company's own (BAJAJ-AUTO, MCDOWELL-N, UMIYA-MRO) have one, three or more characters
+-- behind them. ETFs are shares to the dump, and pass.
 (
     (cast({types} as varchar []) is null or instrument_type = any(cast({types} as varchar [])))
     and (cast({exchanges} as varchar []) is null or exchange = any(cast({exchanges} as varchar [])))
@@ -13,6 +21,16 @@
         or (
             cast({pattern} as varchar) is not null
             and exchange || ':' || tradingsymbol ~ cast({pattern} as varchar)
+        )
+    )
+    and coalesce(expiry >= cast({expiry_from} as date), true)
+    and coalesce(expiry <= cast({expiry_to} as date), true)
+    and (
+        not cast({plain_equities} as boolean)
+        or (
+            instrument_type = 'EQ'
+            and segment in ('NSE', 'BSE')
+            and left(right(tradingsymbol, 3), 1) <> '-'
         )
     )
 )

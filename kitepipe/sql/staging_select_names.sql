@@ -1,11 +1,10 @@
 -- Every name that an instrument has had, by period: valid_from is the IST date of the dump that
 -- first showed it (a dump is made about 08:30 IST), valid_to that of the dump that ended it, null
--- while it holds. Parameter: $continuous, where true only instruments that were asked so.
--- One row a name.
+-- while it holds. One row a name.
 select
     instrument_key, valid_from, valid_to, instrument_token, exchange_token, exchange,
     tradingsymbol, name, instrument_type, segment, expiry, strike, tick_size, lot_size,
-    $continuous as continuous
+    false as continuous
 from (
     select
         instrument.*,
@@ -19,10 +18,5 @@ from (
     from instrument
     inner join snapshot using (snapshot_id)
 )
-where
-    not gone
-    and (
-        not $continuous
-        or instrument_key in (select chunk.instrument_key from chunk where chunk.continuous)
-    )
+where not gone
 order by instrument_key, valid_from

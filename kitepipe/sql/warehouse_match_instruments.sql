@@ -2,6 +2,7 @@
 -- Contracts with an expiry are exchange, symbol, expiry, strike and type: their tokens are used
 -- again. The rest are known by any (exchange, token) they ever had; where a token passed from one
 -- instrument to another, periods that overlap come first, then the number of shared names.
+-- A continuous future is its exchange and its underlying's name, and has no token at all.
 -- Reads kite_incoming, kite_newest, kite_instruments, kite_instrument_names. Writes temp table
 -- kite_match (under the instruments' lock, or two would give one id). One row is one key.
 create temp table kite_match on commit drop as
@@ -21,6 +22,15 @@ contract as (
             and i.continuous = n.continuous
     where n.expiry is not null
 ),
+stitched as (
+    select
+        n.instrument_key,
+        i.instrument_id
+    from kite_newest as n
+    left join kite_instruments as i
+        on i.exchange = n.exchange and i.name = n.name and i.continuous and i.expiry is null
+    where n.continuous and n.expiry is null
+),
 shared as (
     select
         k.instrument_key,
@@ -37,8 +47,8 @@ shared as (
     join kite_instrument_names as w
         on w.instrument_token = k.instrument_token and w.exchange = k.exchange
     join kite_instruments as i
-        on i.instrument_id = w.instrument_id and i.expiry is null and i.continuous = n.continuous
-    where n.expiry is null
+        on i.instrument_id = w.instrument_id and i.expiry is null and not i.continuous
+    where n.expiry is null and not n.continuous
     group by k.instrument_key, i.instrument_id
 ),
 chosen as (
@@ -57,10 +67,12 @@ listed as (
         a.instrument_id
     from kite_newest as n
     left join agreed as a on a.instrument_key = n.instrument_key
-    where n.expiry is null
+    where n.expiry is null and not n.continuous
 ),
 found as (
     select instrument_key, instrument_id from contract
+    union all
+    select instrument_key, instrument_id from stitched
     union all
     select instrument_key, instrument_id from listed
 ),
