@@ -83,7 +83,9 @@ class Intake:
         if job.must_compare and job.session and job.session in asked.window:
             rebase = find_rebase(self.cursor, job.series, job.epoch, job.session, reply)
         self.writer.commit(asked, reply, settled, rebase)
-        job.learn(reply, settled, period_of(asked.asked_at), period_of(judged))
+        before = len(job.windows)
+        job.learn(asked.window, reply, settled, period_of(asked.asked_at), period_of(judged))
+        self._plan_more(len(job.windows) - before)
         if rebase:
             self._begin_epoch(job, asked.window, reply, settled, rebase)
         self.tally.count(job, reply)
@@ -113,6 +115,7 @@ class Intake:
 
     def _fail(self, request: Request, asked: Asked, error: RequestFailed) -> None:
         job, why = request.job, str(error)
+        job.failed = True
         self.writer.commit_failure(asked, why)
         if isinstance(error, InstrumentRefused):
             self._drop(request.lane)

@@ -2,26 +2,27 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from kitepipe.model import IST, Reply, Series, Window
-from kitepipe.plan import Bounds, Known, chunk_date_range, plan_windows
-from kitepipe.sessions import period_of, settled_through
+from kitepipe.model import Reply, Series, Window
+from kitepipe.plan import (
+    EMPTY_DAYS,
+    Known,
+    chunk_date_range,
+    plan_windows,
+)
+from kitepipe.sessions import period_of
 from kitepipe.staging_series import (
     FIRST_EPOCH,
-    SeriesKey,
-    StagedKnowledge,
     StagedSeries,
     key_of,
 )
 
 log = logging.getLogger(__name__)
 
-# Contracts that expire within a week: their newest candles are asked first, for after expiry the
-# token is gone.
-_EXPIRES_SOON = timedelta(days=7)
+_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -31,6 +32,10 @@ class Job:
     `life` is all there can be of the series. `session` is the newest settled date with a candle,
     `period` the 08:00 IST period of the replies so far. Where replies of two periods would meet,
     `must_compare` stands until a reply that holds `session` has been compared.
+
+    `first` is the oldest date with a candle. A search goes back in time until `empty_days` before
+    it are enough; a probe goes forward until there is one. `after` is the job that finds out where
+    this one's history begins; what lies before is then not asked.
     """
 
     series: Series
@@ -42,6 +47,18 @@ class Job:
     period: date | None = None
     must_compare: bool = False
     staged: StagedSeries | None = None  # what this run has staged of it
+    first: date | None = None
+    searches: bool = False
+    empty_days: int = 0
+    failed: bool = False
+    after: "Job | None" = None
+
+    @property
+    def start(self) -> date | None:
+        """Where history begins, as far as this job has found out when its windows are over."""
+        if self.failed or self.windows or not (self.searches or self.series.probe):
+            return None
+        return self.first or self.settled
 
     def narrow(self, max_days: int) -> None:
         """Cut the windows that are wider than a server's own cap."""
@@ -53,6 +70,8 @@ class Job:
 
     def next_window(self, period: date) -> Window | None:
         """Take the next window, None at the end; where periods would meet, one with `session`."""
+        if self.after:
+            self._begin_at(self.after.start)
         if self.windows and self.session and self.period not in (None, period):
             self.must_compare = True
         if not self.must_compare or not self.session:
@@ -63,7 +82,9 @@ class Job:
                 return window
         return Window(self.session, self.session)
 
-    def learn(self, reply: Reply, settled: date, asked: date, answered: date) -> None:
+    def learn(
+        self, window: Window, reply: Reply, settled: date, asked: date, answered: date
+    ) -> None:
         """Remember a reply's newest settled session, and in which periods it was on its way.
 
         One that was asked in one period and answered in the next may stand on either price base:
@@ -73,7 +94,26 @@ class Job:
         self.session = max(filter(None, [self.session, *sessions]), default=None)
         self.period = asked
         self.must_compare = answered > asked
-        self.staged = _and(self.staged or self._nothing(), reply)
+        if not self.series.probe:
+            self.staged = _and(self.staged or self._nothing(), reply)
+        self._look_for_the_start(window, reply.contents.first_candle)
+
+    def _look_for_the_start(self, window: Window, first: date | None) -> None:
+        if self.first and window.first > self.first:
+            return
+        if first:
+            self.first, self.empty_days = first, (first - window.first).days
+        else:
+            self.empty_days += window.days
+        if (self.series.probe and first) or (self.searches and self.empty_days >= EMPTY_DAYS):
+            self.windows.clear()
+
+    def _begin_at(self, start: date | None) -> None:
+        """Ask nothing from before `start`."""
+        self.after = None
+        if start:
+            left = (Window(max(w.first, start), w.last) for w in self.windows if w.last >= start)
+            self.windows = deque(left)
 
     def _nothing(self) -> StagedSeries:
         instrument = self.series.instrument
@@ -105,53 +145,6 @@ def _and(staged: StagedSeries, reply: Reply) -> StagedSeries:
         bytes=staged.bytes + len(reply.body),
         first_candle=min(firsts, default=None),
         last_candle=max(lasts, default=None),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """Between what and what a fetch plans: history begins at `bootstrap` and ends `now`."""
-
-    bounds: Bounds
-    bootstrap: date
-    now: datetime
-    margin: timedelta
-
-
-def plan_jobs(
-    series: Iterable[Series], known: Mapping[SeriesKey, StagedKnowledge], horizon: Horizon
-) -> list[Job]:
-    """Return a job for each series that has a window to ask, in the order of `series`."""
-    unknown = StagedKnowledge(Known())
-    jobs = (_plan_job(one, known.get(key_of(one), unknown), horizon) for one in series)
-    return [job for job in jobs if job and job.windows]
-
-
-def _plan_job(series: Series, staged: StagedKnowledge, horizon: Horizon) -> Job | None:
-    instrument, interval, bounds = series.instrument, series.interval, horizon.bounds
-    today, period = horizon.now.astimezone(IST).date(), period_of(horizon.now)
-    begin, end = max(horizon.bootstrap, interval.earliest), min(today, instrument.expiry or today)
-    first, last = max(begin, bounds.first or begin), min(end, bounds.last or end)
-    if first > last:
-        return None
-    settled = settled_through(instrument.exchange, horizon.now, horizon.margin)
-    known = staged.known
-    windows = plan_windows(
-        Window(first, last),
-        Known((), known.last_session, known.period) if bounds.refetch else known,
-        interval,
-        settled=settled,
-        period=period,
-        newest_first=instrument.expiry is not None and instrument.expiry - today <= _EXPIRES_SOON,
-    )
-    return Job(
-        series,
-        deque(windows),
-        life=Window(begin, end),
-        settled=settled,
-        epoch=staged.epoch,
-        session=known.last_session,
-        period=known.period,
     )
 
 

@@ -13,6 +13,10 @@ from kitepipe.model import Interval, Window
 
 _DAY = timedelta(days=1)
 
+# The search for the start of a history ends after so many empty days: a full day window. Shares
+# have been suspended for years, and came back; none is known to have come back after more.
+EMPTY_DAYS = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -38,6 +42,24 @@ class Known:
     covered: tuple[Window, ...] = ()
     last_session: date | None = None
     period: date | None = None
+    first_session: date | None = None  # the oldest date with a candle
+
+
+def history_start(known: Known, earliest: date) -> date | None:
+    """Return the first date worth asking, from what is known of day candles; None: not known yet.
+
+    It is proven where the dates before the first candle were answered empty back to `earliest`,
+    or over EMPTY_DAYS; where there is no candle at all over EMPTY_DAYS, the newest of them.
+    """
+    for island in reversed(known.covered):
+        if known.first_session is None:
+            if island.first <= earliest or island.days >= EMPTY_DAYS:
+                return island.last
+        elif known.first_session in island:
+            empty = (known.first_session - island.first).days
+            if island.first <= earliest or empty >= EMPTY_DAYS:
+                return max(known.first_session, earliest)
+    return None
 
 
 def chunk_date_range(

@@ -14,7 +14,8 @@ from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
 from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
 from kitepipe.errors import KitepipeError, UsageError
-from kitepipe.fetch_queue import Horizon, Job, plan_jobs
+from kitepipe.fetch_plan import Horizon, plan_jobs
+from kitepipe.fetch_queue import Job
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.model import IST, Series

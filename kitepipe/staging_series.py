@@ -19,7 +19,7 @@ SeriesKey = tuple[int, str, bool]  # instrument_key, interval, continuous
 
 def key_of(series: Series) -> SeriesKey:
     """Return how staging tells series apart."""
-    return series.instrument_key, series.interval.value, series.continuous
+    return series.instrument_key, series.staged_as, series.continuous
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ def select_known(
     """Return what is known of every staged series; with `oi`, by replies that were asked so."""
     known = {}
     for row in cursor.execute(load("staging_select_known"), {"oi": oi}).fetchall():
-        key, interval, continuous, epoch, fetched_at, http_date, session, firsts, lasts = row
+        key, interval, continuous, epoch, fetched_at, http_date, *sessions, firsts, lasts = row
         fetched = fetched_at.replace(tzinfo=UTC)
         judged, _ = judged_at(as_utc(http_date), fetched)
         covered = tuple(Window(first, last) for first, last in zip(firsts, lasts, strict=True))
         known[key, interval, continuous] = StagedKnowledge(
-            Known(covered, session, period_of(judged)), epoch.replace(tzinfo=UTC), fetched
+            Known(covered, sessions[1], period_of(judged), sessions[0]), epoch.replace(tzinfo=UTC), fetched
         )
     return known
 
@@ -81,7 +81,7 @@ def _reference(
         load("staging_select_reference"),
         {
             "instrument_key": series.instrument_key,
-            "interval": series.interval.value,
+            "interval": series.staged_as,
             "continuous": series.continuous,
             "session": session,
             "epoch": naive(epoch),

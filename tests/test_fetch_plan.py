@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitepipe.fetch_queue import Horizon, Job, batches, in_order, lanes, plan_jobs
+from kitepipe.fetch_plan import Horizon, plan_jobs
+from kitepipe.fetch_queue import Job, batches, in_order, lanes
 from kitepipe.forecast import forecast
 from kitepipe.model import Contents, Instrument, Interval, Reply, Series, Window
 from kitepipe.plan import Bounds, Known
@@ -34,7 +35,13 @@ def _windows(
 ) -> list[Window]:
     horizon = Horizon(Bounds(**bounds), BOOTSTRAP, now, MARGIN)  # type: ignore[arg-type]
     knowledge = {key_of(series): StagedKnowledge(known)} if known else {}
-    return [window for job in plan_jobs([series], knowledge, horizon) for window in job.windows]
+    jobs = plan_jobs([series], knowledge, horizon)
+    return [window for job in jobs if not job.series.probe for window in job.windows]
+
+
+def _in_time(windows: list[Window]) -> list[Window]:
+    """A day series without data is asked newest first, others oldest first."""
+    return sorted(windows, key=lambda window: window.first)
 
 
 @given(INSTANTS, st.integers(0, 5000), st.sampled_from(Interval))
@@ -48,7 +55,7 @@ def test_a_run_goes_on_from_the_day_after_the_last(
     """
     series = _series(interval.value)
     begin = max(BOOTSTRAP, interval.earliest)
-    assert _windows(series, now=now)[0].from_text == f"{begin} 00:00:00"
+    assert _in_time(_windows(series, now=now))[0].from_text == f"{begin} 00:00:00"
     newest = settled_through("NSE", now, MARGIN) - behind * DAY
     if newest < begin:
         return
@@ -68,16 +75,17 @@ def test_a_run_goes_on_from_the_day_after_the_last(
 def test_a_run_ends_with_the_present_date_in_india(now: datetime, interval: Interval) -> None:
     """Property 4: to = the current IST date at 23:59:59, unless --to says less."""
     series = _series(interval.value)
-    assert _windows(series, now=now)[-1].to_text == f"{now.date()} 23:59:59"
+    assert _in_time(_windows(series, now=now))[-1].to_text == f"{now.date()} 23:59:59"
     yesterday = now.date() - DAY
-    assert _windows(series, now=now, last=yesterday)[-1].last == yesterday
-    assert _windows(series, now=now, last=now.date() + DAY)[-1].last == now.date()
+    assert _in_time(_windows(series, now=now, last=yesterday))[-1].last == yesterday
+    assert _in_time(_windows(series, now=now, last=now.date() + DAY))[-1].last == now.date()
 
 
 def test_midnight_in_india_begins_a_new_date() -> None:
     """Half past six in the evening in UTC."""
-    assert _windows(_series(), now=ist(2026, 11, 21))[-1].last == date(2026, 11, 21)
-    assert _windows(_series(), now=ist(2026, 11, 20, 23, 59, 59))[-1].last == TODAY
+    after, before = ist(2026, 11, 21), ist(2026, 11, 20, 23, 59, 59)
+    assert _in_time(_windows(_series(), now=after))[-1].last == date(2026, 11, 21)
+    assert _in_time(_windows(_series(), now=before))[-1].last == TODAY
 
 
 @given(st.lists(st.integers(1, 40), max_size=120), st.integers(1, 50), st.sets(st.integers(0, 3)))
@@ -131,9 +139,10 @@ def test_refetch_asks_what_is_covered_and_still_compares() -> None:
 def test_a_contract_is_asked_until_its_expiry() -> None:
     """Not a day beyond; the newest window first when it expires within a week."""
     far, soon = date(2027, 1, 28), date(2026, 11, 26)
-    assert _windows(_series(expiry=date(2026, 11, 10)))[0].last == date(2026, 11, 10)
-    assert _windows(_series(expiry=far))[-1].last == TODAY
-    assert _windows(_series(expiry=far))[0].first == BOOTSTRAP
+    over = _in_time(_windows(_series(expiry=date(2026, 11, 10))))
+    assert over[-1].last == date(2026, 11, 10)
+    assert _in_time(_windows(_series(expiry=far)))[-1].last == TODAY
+    assert _in_time(_windows(_series(expiry=far)))[0].first == BOOTSTRAP
     near = _windows(_series(expiry=soon))
     assert near == sorted(near, key=lambda window: window.first, reverse=True)
 
@@ -148,12 +157,12 @@ def test_a_forecast_counts_the_requests_and_the_hours() -> None:
     assert report.requests == -(-days // 60) + -(-days // 2000)
     assert report.hours == pytest.approx(report.requests * HEADROOM / 3 / 3600)
     assert report.bytes > 50 * 375 * days * 250 / 365
-    line = report.lines[0]
+    line = report.lines[1]  # day comes first: it finds where history begins
     assert (line.first, line.last, line.windows) == (date(2016, 1, 1), TODAY, -(-days // 60))
 
 
 def _reply(*sessions: date) -> Reply:
-    contents = Contents(len(sessions), min(sessions, default=None), tuple(sorted(sessions))[::-1])
+    contents = Contents(len(sessions), tuple(sorted(sessions)), (1,) * len(sessions))
     return Reply("{}", NOW, NOW, contents)
 
 
@@ -163,12 +172,12 @@ def test_a_new_period_is_met_with_a_known_session() -> None:
     job = Job(_series(), windows, Window(BOOTSTRAP, TODAY), TODAY)
     evening, morning = date(2026, 11, 20), date(2026, 11, 21)
     assert job.next_window(evening) == Window(date(2026, 11, 2), date(2026, 11, 9))
-    job.learn(_reply(date(2026, 11, 9)), TODAY, evening, evening)
+    job.learn(Window(TODAY, TODAY), _reply(date(2026, 11, 9)), TODAY, evening, evening)
     assert job.next_window(morning) == Window(date(2026, 11, 9), date(2026, 11, 9))
     assert job.must_compare
-    job.learn(_reply(date(2026, 11, 9)), TODAY, morning, morning)
+    job.learn(Window(TODAY, TODAY), _reply(date(2026, 11, 9)), TODAY, morning, morning)
     assert job.next_window(morning) == Window(TODAY, TODAY)
-    job.learn(_reply(TODAY), TODAY, morning, morning)
+    job.learn(Window(TODAY, TODAY), _reply(TODAY), TODAY, morning, morning)
     assert job.next_window(morning) is None
 
 
@@ -177,10 +186,10 @@ def test_an_answer_that_was_on_its_way_at_eight_is_compared() -> None:
     job = Job(_series(), deque([Window(TODAY, TODAY)]), Window(BOOTSTRAP, TODAY), TODAY)
     before, after = date(2026, 11, 20), date(2026, 11, 21)
     assert job.next_window(before) == Window(TODAY, TODAY)
-    job.learn(_reply(TODAY), TODAY, before, after)
+    job.learn(Window(TODAY, TODAY), _reply(TODAY), TODAY, before, after)
     assert job.next_window(after) == Window(TODAY, TODAY)
     assert job.must_compare
-    job.learn(_reply(TODAY), TODAY, after, after)
+    job.learn(Window(TODAY, TODAY), _reply(TODAY), TODAY, after, after)
     assert job.next_window(after) is None
 
 
@@ -189,7 +198,7 @@ def test_a_series_without_a_settled_session_has_nothing_to_compare() -> None:
     windows = deque([Window(TODAY - DAY, TODAY - DAY), Window(TODAY, TODAY)])
     job = Job(_series(), windows, Window(BOOTSTRAP, TODAY), TODAY)
     job.next_window(date(2026, 11, 19))
-    job.learn(_reply(), TODAY, date(2026, 11, 19), date(2026, 11, 19))
+    job.learn(Window(TODAY, TODAY), _reply(), TODAY, date(2026, 11, 19), date(2026, 11, 19))
     assert job.next_window(date(2026, 11, 20)) == Window(TODAY, TODAY)
     assert job.next_window(date(2026, 11, 20)) is None
 

@@ -10,5 +10,6 @@ select
     max(last_candle)
 from reply
 inner join chunk using (chunk_id)
+where interval <> 'probe'
 group by interval
 order by interval

@@ -1,8 +1,8 @@
 -- What is known of every series in its present epoch: the settled dates, as islands.
 -- Parameter: $oi; where true only replies that were asked with oi count.
 -- One row a series: instrument_key, interval, continuous, epoch, fetched_at and http_date of the
--- newest reply (UTC), last settled date with a candle, and the islands as two lists (first and last
--- dates).
+-- newest reply (UTC), first date with a candle, last settled date with one, and the islands as two
+-- lists (first and last dates).
 with
 present as (
     select instrument_key, interval, continuous, max(epoch) as epoch
@@ -12,13 +12,13 @@ present as (
 success as (
     select
         instrument_key, interval, continuous, oi, fetched_at, http_date, last_settled_candle,
-        first_date, least(last_date, settled_through) as last_date
+        first_candle, first_date, least(last_date, settled_through) as last_date
     from reply
     inner join chunk using (chunk_id)
     union all
     select
         instrument_key, interval, continuous, oi, fetched_at, fetched_at, last_candle,
-        first_date, last_date
+        first_date, first_date, last_date
     from warehouse_coverage
 ),
 counted as (
@@ -66,7 +66,8 @@ islands as (
 )
 select
     instrument_key, interval, continuous,
-    max(epoch), max(fetched_at), arg_max(http_date, fetched_at), max(last_settled_candle),
+    max(epoch), max(fetched_at), arg_max(http_date, fetched_at), min(first_candle),
+    max(last_settled_candle),
     any_value(coalesce(firsts, [])), any_value(coalesce(lasts, []))
 from counted
 left join islands using (instrument_key, interval, continuous)

@@ -9,7 +9,8 @@ select
 from reply
 inner join chunk using (chunk_id)
 where
-    reply_id not in (select reply_id from loaded_reply)
+    interval <> 'probe'  -- only asked to find where history begins
+    and reply_id not in (select reply_id from loaded_reply)
     and ($as_of is null or fetched_at <= $as_of)
 group by instrument_key, interval, continuous
 order by instrument_key, interval, continuous
