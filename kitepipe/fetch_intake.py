@@ -124,6 +124,8 @@ class Intake:
             if job.windows:
                 why += f"; {len(job.windows)} more windows wait for it"
             self._drop([job])
+        elif job.series.probe:
+            self._drop([job])  # it proves nothing any more
         log.warning("%s", why)
         self.tally.failures.append(Failure(f"{job.series} {asked.window}", why))
         self.tally.failed.add(job.series.instrument_key)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import duckdb
 
@@ -42,7 +43,9 @@ def select_known(
         judged, _ = judged_at(as_utc(http_date), fetched)
         covered = tuple(Window(first, last) for first, last in zip(firsts, lasts, strict=True))
         known[key, interval, continuous] = StagedKnowledge(
-            Known(covered, sessions[1], period_of(judged), sessions[0]), epoch.replace(tzinfo=UTC), fetched
+            Known(covered, sessions[1], period_of(judged), sessions[0]),
+            epoch.replace(tzinfo=UTC),
+            fetched,
         )
     return known
 
@@ -168,14 +171,22 @@ def select_claims(
     return claims
 
 
+class Rebased(NamedTuple):
+    """When a series was seen re-based, by what ratio (new over old prices), on which session."""
+
+    epoch: datetime
+    ratio: float
+    session: date
+
+
 def select_epochs(
     cursor: duckdb.DuckDBPyConnection, as_of: datetime | None
-) -> dict[SeriesKey, list[tuple[datetime, float]]]:
-    """Return when each re-based series was re-based, and by what ratio, oldest first."""
-    epochs: dict[SeriesKey, list[tuple[datetime, float]]] = {}
+) -> dict[SeriesKey, list[Rebased]]:
+    """Return when each re-based series was re-based, and how, oldest first."""
+    epochs: dict[SeriesKey, list[Rebased]] = {}
     rows = cursor.execute(load("staging_select_epochs"), {"as_of": naive(as_of)}).fetchall()
-    for key, interval, continuous, epoch, ratio, _ in rows:
+    for key, interval, continuous, epoch, ratio, session in rows:
         instant = as_utc(epoch)
         assert instant is not None
-        epochs.setdefault((key, interval, continuous), []).append((instant, ratio))
+        epochs.setdefault((key, interval, continuous), []).append(Rebased(instant, ratio, session))
     return epochs

@@ -132,4 +132,4 @@ def test_what_proves_a_start() -> None:
     short = Known((Window(date(2021, 1, 1), session),), session, None, first)
     assert history_start(short, EARLIEST) is None
     assert history_start(Known(), EARLIEST) is None
-    assert EMPTY_DAYS == Interval.DAY.max_days
+    assert Interval.DAY.max_days == EMPTY_DAYS
