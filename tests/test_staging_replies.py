@@ -72,7 +72,7 @@ def test_a_failure_is_remembered(staging: Staging) -> None:
     """A window that was asked in vain is a chunk with its error, and no reply."""
     with ReplyWriter(staging) as writer:
         writer.commit_failure(Asked(series(), WINDOW, FIRST_EPOCH, NOON, 5), "HTTP 502")
-        kept = commit(writer, series(), WINDOW, candles([DAY]))
+        assert commit(writer, series(), WINDOW, candles([DAY])) == 1
     with staging.cursor() as cursor:
         query = (
             "select chunk_id, attempts, error, reply_id from chunk left join reply using (chunk_id)"
@@ -97,7 +97,7 @@ def test_a_reply_that_cannot_be_kept_leaves_nothing(staging: Staging) -> None:
 
         with pytest.raises(duckdb.ConstraintException):
             writer.commit(broken, reply(candles([DAY])), DAY)
-        assert commit(writer, series(), WINDOW, candles([DAY])) == 1
+        kept = commit(writer, series(), WINDOW, candles([DAY]))
     with staging.cursor() as cursor:
         counts = "select (select count(*) from chunk), (select count(*) from reply)"
         assert cursor.execute(counts).fetchall() == [(1, 1)]
