@@ -25,6 +25,7 @@ class Bounds:
     first: date | None = None
     last: date | None = None
     refetch: bool = False
+    repair: bool = False
     max_requests: int | None = None
     until: time | None = None
     from_scratch: bool = False

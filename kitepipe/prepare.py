@@ -7,7 +7,7 @@ this machine's, says what day it is.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from kitepipe import fetch as stage
 from kitepipe.adopt import adopt_coverage
@@ -16,6 +16,7 @@ from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
 from kitepipe.errors import KitepipeError, UsageError
 from kitepipe.fetch_plan import Horizon, plan_jobs
 from kitepipe.fetch_queue import Job
+from kitepipe.gaps import holes_since, repair_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.model import IST, Series
@@ -29,8 +30,8 @@ from kitepipe.staging_instruments import (
     take_snapshot,
     unknown_symbols,
 )
-from kitepipe.staging_series import SeriesKey, StagedKnowledge, select_known
-from kitepipe.summary import FetchReport, SnapshotReport
+from kitepipe.staging_series import SeriesKey, StagedKnowledge, key_of, select_known
+from kitepipe.summary import FetchReport, Gap, SnapshotReport
 
 Clock = Callable[[], datetime]
 
@@ -52,13 +53,22 @@ class Fetching:
     ) -> FetchReport:
         """Ask all that is planned; an error that ends it carries the report so far."""
         audience = stage.Audience(progress, on_done, self.beat)
+        since = min((window.first for job in self.jobs for window in job.windows), default=None)
         try:
             report = stage.fetch(self.staging, self.kite, self.jobs, self.options, audience)
         except KitepipeError as error:
             if isinstance(error.report, FetchReport):
                 error.report = self._whole(error.report)
             raise
-        return self._whole(report)
+        return self._whole(replace(report, holes=self._holes(None if report.rebased else since)))
+
+    def _holes(self, since: date | None) -> list[Gap]:
+        """Return the holes that are left in what this run has asked."""
+        asked = [key_of(job.series) for job in self.jobs if job.staged]
+        if not asked:
+            return []
+        with self.staging.cursor() as cursor:
+            return holes_since(cursor, asked, since)
 
     def _whole(self, report: FetchReport) -> FetchReport:
         """Add what the stage does not know: instruments with nothing to ask are told as well."""
@@ -94,7 +104,11 @@ def fetching(
         )
         margin = timedelta(minutes=settings.settle_margin_minutes)
         horizon = Horizon(bounds, settings.bootstrap_date, now, margin)
-        jobs = plan_jobs(series, _known(settings, bounds, cursor, series), horizon)
+        known = _known(settings, bounds, cursor, series)
+        if bounds.repair:
+            jobs = repair_jobs(cursor, series, known, horizon)
+        else:
+            jobs = plan_jobs(series, known, horizon)
         warnings = [] if series else ["no listed instrument matches the filters: nothing to do"]
         options = stage.FetchOptions(
             settings.parallel_workers,

@@ -6,7 +6,7 @@ Stages return these; the command line prints them; `--json` is `as_dict()` of th
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, Self
 
 EXIT_DONE = 0
@@ -19,6 +19,31 @@ class Failure:
 
     what: str
     why: str
+
+
+class GapKind(StrEnum):
+    """Why candles are not there; only a hole is unexplained, and may yet be filled."""
+
+    HOLE = "hole"
+    FAILED = "failed"  # asked in vain, or never asked between dates that were
+    ABSENT = "absent at source"  # a hole that replies of three days confirmed
+    SUSPENDED = "suspended"
+    SELDOM = "seldom traded"
+    HELD = "held"  # not settled yet
+    NOT_LISTED = "not listed"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a series lacks: IST dates, the sessions among them, days that confirmed it."""
+
+    series: str
+    kind: GapKind
+    first: date
+    last: date
+    sessions: int = 0
+    confirmed: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +139,13 @@ class FetchReport(Report):
     bytes: int = 0
     candles: int = 0
     rebased: list[str] = field(default_factory=list)
+    holes: list[Gap] = field(default_factory=list)  # left in what this run asked
     seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where a window failed, or a hole was left."""
+        return EXIT_INCOMPLETE if self.failures or self.holes else EXIT_DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +209,22 @@ class IntervalStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One candle in quarantine: where it belongs, its rule, its place in its reply, its text."""
+
+    instrument: str
+    interval: str
+    trade_date: date | None
+    rule: str
+    staging_id: str
+    reply_id: int
+    position: int
+    fetched_at: datetime
+    quarantined_at: datetime
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport(Report):
     """`status`: staging by interval, failed windows, and the warehouse where a DSN is set."""
 
@@ -189,9 +236,17 @@ class StatusReport(Report):
     holder: Holder | None = None
     intervals: list[IntervalStatus] = field(default_factory=list)
     rebased: list[str] = field(default_factory=list)
+    gaps: list[Gap] | None = None  # told with --gaps only
     unloaded: int | None = None  # staged replies that the warehouse does not know yet
     warehouse_candles: int | None = None
     quarantined: int | None = None
+    quarantine: list[Quarantined] | None = None  # None: not asked for
+
+    @property
+    def exit_code(self) -> int:
+        """Return 3 where a window failed, or a hole was found that is not confirmed."""
+        holes = any(gap.kind is GapKind.HOLE for gap in self.gaps or ())
+        return EXIT_INCOMPLETE if self.failures or holes else EXIT_DONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ _OPTIONS = (
     ),
     click.option("--refetch", is_flag=True, help="Ask again for dates that are covered."),
     click.option(
+        "--repair", is_flag=True, help="Ask only for holes and failed windows ('status --gaps')."
+    ),
+    click.option(
         "--max-requests", type=click.IntRange(1), metavar="N", help="Stop after N requests."
     ),
     click.option(
@@ -31,6 +34,8 @@ _OPTIONS = (
         "--from-scratch", is_flag=True, help="Do not ask the warehouse what it has already."
     ),
 )
+
+_LIMITS = ("max_requests", "until", "from_scratch", "wait")
 
 
 def wait_option(command: F) -> F:
@@ -45,12 +50,14 @@ def bounds_options(command: F) -> F:
 
     @functools.wraps(command)
     def with_bounds(
-        first: date | None, last: date | None, refetch: bool, wait: bool, **given: Any
+        first: date | None, last: date | None, refetch: bool, repair: bool, **given: Any
     ) -> Any:
         if first and last and first > last:
             raise UsageError(f"--from {first} is after --to {last}")
-        limits = {name: given.pop(name) for name in ("max_requests", "until", "from_scratch")}
-        bounds = Bounds(first=first, last=last, refetch=refetch, wait=wait, **limits)
+        if refetch and repair:
+            raise UsageError("--refetch asks for everything, --repair for holes only: choose one")
+        limits = {name: given.pop(name) for name in _LIMITS}
+        bounds = Bounds(first=first, last=last, refetch=refetch, repair=repair, **limits)
         return command(bounds=bounds, **given)
 
     adorned: Any = wait_option(with_bounds)

@@ -1,8 +1,9 @@
 -- The windows that were asked in vain and have not been answered since, newest first.
--- One row a window: exchange, tradingsymbol, interval, first and last date, error.
+-- One row a window: exchange, tradingsymbol, interval, first and last date, error, instrument_key,
+-- continuous.
 select
     failed.exchange, failed.tradingsymbol, failed.interval, failed.first_date, failed.last_date,
-    failed.error
+    failed.error, failed.instrument_key, failed.continuous
 from chunk as failed
 where
     failed.error is not null

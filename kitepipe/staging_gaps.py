@@ -1,0 +1,112 @@
+"""What staged replies lack: sessions are taken from the data, and what is missing is told apart.
+
+All of it is SQL over the dates that each reply has; no body is read, and no database asked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from kitepipe.model import Window
+from kitepipe.sql import load
+from kitepipe.staging import Cursor
+from kitepipe.staging_series import SeriesKey
+from kitepipe.summary import Gap, GapKind
+
+# Replies on so many days that agree make a hole absent at source: Kite mends its history within
+# a day or two where it mends it at all.
+CONFIRMATIONS = 3
+# Four weeks of sessions without a candle: faults of a feed last days, suspensions longer.
+LONG_SESSIONS = 20
+# Whether a series is seldom traded or suspended shows itself in the 60 sessions before, and more.
+_CONTEXT = timedelta(days=200)
+
+_TABLES = ("reply", "series", "day", "session", "missing", "short", "candidate", "found")
+
+
+@dataclass(frozen=True, slots=True)
+class StagedGap:
+    """A gap of a series; `asked` is the IST date of the last reply that confirmed it."""
+
+    key: SeriesKey
+    window: Window
+    asked: date | None
+    gap: Gap
+
+
+@dataclass(frozen=True, slots=True)
+class FailedWindow:
+    """A window that was asked in vain and has not been answered since."""
+
+    key: SeriesKey
+    name: str
+    window: Window
+    error: str
+
+
+def find_gaps(
+    cursor: Cursor, keys: Sequence[SeriesKey] | None = None, since: date | None = None
+) -> list[StagedGap]:
+    """Return the gaps of these series (None: of all), by name and date; with `since`, from then on.
+
+    Windows that failed or were never asked are not among them: see `failed_windows`.
+    """
+    columns: list[list[object]] = [list(column) for column in zip(*(keys or ()), strict=True)]
+    names = ("keys", "intervals", "continuous")
+    wanted = dict(zip(names, columns or [[]] * 3, strict=True)) if keys is not None else {}
+    parameters: dict[str, dict[str, object]] = {
+        "series": {name: wanted.get(name) for name in names},
+        "day": {"since": since - _CONTEXT if since else None},
+    }
+    for table in _TABLES:
+        cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
+    rows = cursor.execute(
+        load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
+    ).fetchall()
+    for table in _TABLES:  # they take memory that a load may need
+        cursor.execute(f"drop table temp.gap_{table}")
+    return [_gap(row) for row in rows if since is None or row[7] >= since]
+
+
+def failed_windows(cursor: Cursor) -> list[FailedWindow]:
+    """Return the windows that were asked in vain and have not been answered since, newest first."""
+    rows = cursor.execute(load("staging_select_failures")).fetchall()
+    return [
+        FailedWindow(
+            (key, interval, continuous),
+            _name(exchange, symbol, interval, continuous),
+            Window(first, last),
+            error,
+        )
+        for exchange, symbol, interval, first, last, error, key, continuous in rows
+    ]
+
+
+def series_names(cursor: Cursor) -> dict[SeriesKey, str]:
+    """Return what each staged series is called now."""
+    rows = cursor.execute(load("staging_select_series_names")).fetchall()
+    return {
+        (key, interval, continuous): _name(exchange, symbol, interval, continuous)
+        for key, interval, continuous, exchange, symbol in rows
+    }
+
+
+def _name(exchange: str, symbol: str, interval: str, continuous: bool) -> str:
+    return f"{exchange}:{symbol} {interval}{' continuous' if continuous else ''}"
+
+
+def _gap(row: tuple[Any, ...]) -> StagedGap:
+    key, interval, continuous, exchange, symbol, kind, first, last, *rest = row
+    sessions, confirmed, asked, hollow, short = rest
+    name, why = _name(exchange, symbol, interval, continuous), _why(kind, hollow, short)
+    gap = Gap(name, GapKind(kind), first, last, sessions, confirmed, why)
+    return StagedGap((key, interval, continuous), Window(first, last), asked, gap)
+
+
+def _why(kind: str, hollow: bool, short: bool) -> str:
+    if kind not in (GapKind.HOLE, GapKind.ABSENT):
+        return ""
+    if short:
+        return "fewer candles than in its other sessions"
+    return "the whole reply was empty" if hollow else "no candle"
