@@ -180,7 +180,7 @@ def works(
             one,
             ids[one.key[0], one.key[2]],
             claims[one.key],
-            [epoch for epoch, _ in epochs.get(one.key, [])],
+            epochs.get(one.key, []),
             again,
         )
         for one in series

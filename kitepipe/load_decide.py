@@ -7,7 +7,7 @@ the replies of any staging file, in whatever order they are loaded.
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from kitepipe.model import Window
 from kitepipe.plan import Claim, covers, decide, merge
@@ -43,6 +43,7 @@ class Decision:
     parts: tuple[Part, ...] = ()
     waiting: int = 0
     covered: tuple[Window, ...] = ()  # the dates that any reply decides
+    counting: tuple[Claim, ...] = ()  # the claims that decide, of any staging file
 
 
 def decide_series(
@@ -79,6 +80,7 @@ def decide_series(
         tuple(_parts(staging_id, {r.reply_id: r for r in replies}, work, counting, epoch)),
         len(waits),
         tuple(merge(claim.window for claim in counting)),
+        tuple(counting),
     )
 
 
@@ -136,6 +138,22 @@ def _parts(
         if replies[reply_id].settled is None and replies[reply_id].fetched_at >= epoch
     ]
     return parts + unsettled
+
+
+def decided_windows(counting: Sequence[Claim]) -> dict[tuple[str, int], list[Window]]:
+    """Return the dates that each reply decides, by its key (staging_id, reply_id)."""
+    windows: dict[tuple[str, int], list[Window]] = {}
+    for segment in decide(counting):
+        windows.setdefault(segment.claim.order[1:], []).append(segment.window)
+    return windows
+
+
+def still_speaks(
+    key: tuple[str, int], fetched_at: datetime, asked: date, decision: Decision
+) -> bool:
+    """Tell whether a reply that settles no date is the newest for the first date that it asked."""
+    newer = (claim for claim in decision.counting if claim.order > (fetched_at, *key))
+    return fetched_at >= decision.epoch and not any(asked in claim.window for claim in newer)
 
 
 def groups(parts: Sequence[Part]) -> list[list[Part]]:

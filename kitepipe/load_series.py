@@ -7,18 +7,25 @@ import logging
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
 
-from kitepipe.load_decide import Decision, Known, decide_series, groups
+from kitepipe.load_decide import (
+    Decision,
+    Known,
+    decide_series,
+    decided_windows,
+    groups,
+    still_speaks,
+)
 from kitepipe.model import Interval, Window
 from kitepipe.plan import Claim
 from kitepipe.sessions import utc_bounds
 from kitepipe.staging_candles import CandleParser, Columns, Parsed, Part, count_by_reply
-from kitepipe.staging_series import FIRST_EPOCH, StagedReply, StagedSeries
+from kitepipe.staging_series import FIRST_EPOCH, Rebased, StagedReply, StagedSeries
 from kitepipe.warehouse import DatabaseManager, LedgerEntry, QuarantinedCandle, ReplyCounts
 from kitepipe.warehouse_series import SeriesTransaction
 
@@ -33,8 +40,13 @@ class SeriesWork:
     series: StagedSeries
     instrument_id: int
     replies: Sequence[StagedReply]
-    epochs: Sequence[datetime] = ()
+    rebases: Sequence[Rebased] = ()
     replay: bool = False
+
+    @property
+    def epochs(self) -> list[datetime]:
+        """When the series was seen re-based."""
+        return [rebased.epoch for rebased in self.rebases]
 
     @property
     def interval(self) -> Interval:
@@ -100,6 +112,8 @@ def _write(
     decision: Decision,
     result: SeriesResult,
 ) -> None:
+    _heal(transaction, decision)
+    transaction.note_rebases(one for one in work.rebases if one.epoch <= decision.epoch)
     batches = _Batches(transaction, [_entry(staging_id, r, work.epochs) for r in decision.replies])
     bad: list[QuarantinedCandle] = []
     for group, parsed in _parse(transaction, parser, work.interval, decision.parts):
@@ -110,9 +124,9 @@ def _write(
             transaction.copy_new(parsed.candles, batches.of(parsed.candles))
             result.add("new", count_by_reply(parsed.candles))
         result.add("held", parsed.held)
-        for one in parsed.bad:
-            bad.append(QuarantinedCandle(staging_id, one.reply_id, one.position, one.rule, one.raw))
-            result.rules[one.rule] = result.rules.get(one.rule, 0) + 1
+        bad += _still_bad(staging_id, parsed, group, decision)
+    for one in bad:
+        result.rules[one.rule] = result.rules.get(one.rule, 0) + 1
     result.add("quarantined", _count(row.reply_id for row in bad))
     parsed_keys = [(staging_id, part.reply.reply_id) for part in decision.parts]
     transaction.quarantine(bad, of=parsed_keys)
@@ -121,6 +135,43 @@ def _write(
         for reply in decision.replies
     }
     transaction.finish(counts, decision.epoch, recount=work.replay)
+
+
+def _heal(transaction: SeriesTransaction, decision: Decision) -> None:
+    """Take out of quarantine what newer replies decide now.
+
+    So the quarantine is what one load of everything would leave there, in whatever order it came.
+    Candles without a known date stand there while their reply decides any date.
+    """
+    if suspects := transaction.quarantined():
+        windows = decided_windows(decision.counting)
+        open_undated = {
+            one.key: one.key in windows
+            if one.settles
+            else still_speaks(one.key, one.fetched_at, one.window_first, decision)
+            for one in suspects
+        }
+        transaction.heal(open_undated, windows)
+
+
+def _still_bad(
+    staging_id: str, parsed: Parsed, group: Sequence[Part], decision: Decision
+) -> list[QuarantinedCandle]:
+    """Return the bad candles, but for those of held replies after which newer ones came."""
+    closed = {
+        part.reply.reply_id
+        for part in group
+        if not part.decides
+        and not still_speaks(
+            (staging_id, part.reply.reply_id),
+            *(part.reply.fetched_at, part.reply.window.first, decision),
+        )
+    }
+    return [
+        QuarantinedCandle(staging_id, *astuple(one))
+        for one in parsed.bad
+        if one.reply_id not in closed
+    ]
 
 
 def _write_delta(

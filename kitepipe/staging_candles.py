@@ -6,6 +6,7 @@ A parser is for one thread; its temp tables are its own. The rules stand in the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -40,12 +41,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class BadCandle:
-    """A candle that broke a rule; `position` counts from 0 in its reply."""
+    """A candle that broke a rule; `position` counts from 0 in its reply.
+
+    `trade_date` is None where its date is unknown or outside the window.
+    """
 
     reply_id: int
     position: int
     rule: str
     raw: str
+    trade_date: date | None
 
 
 @dataclass(frozen=True, slots=True)

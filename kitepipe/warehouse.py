@@ -23,7 +23,7 @@ from kitepipe.filters import InstrumentFilter
 from kitepipe.model import IST, Instrument, Interval, Window, utc_now
 from kitepipe.warehouse_copy import Columns, decode_integers
 from kitepipe.warehouse_errors import connecting, place, read_dsn, translated
-from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals
+from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals, WarehouseRebase
 from kitepipe.warehouse_rows import LedgerEntry, QuarantinedCandle, ReplyCounts, SeriesState
 from kitepipe.warehouse_schema import Edition
 from kitepipe.warehouse_series import SeriesTransaction, select_existing
@@ -230,6 +230,16 @@ class DatabaseManager:
         """Return how many series, candles, replies and quarantined candles there are."""
         with translated(self.connection, "totals"):
             return warehouse_reads.totals(self.connection)
+
+    def rebases(self) -> list[WarehouseRebase]:
+        """Return when which series were seen re-based, oldest first."""
+        with translated(self.connection, "re-bases"):
+            return warehouse_reads.rebases(self.connection)
+
+    def quarantine(self) -> list[tuple[Any, ...]]:
+        """Return the candles in quarantine, newest reply first; columns as in its SQL file."""
+        with translated(self.connection, "the quarantine"):
+            return warehouse_reads.quarantine(self.connection)
 
     def as_of(self) -> datetime | None:
         """Return the instant of `replay --as-of` that filled this database, None: loaded."""

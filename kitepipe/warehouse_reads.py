@@ -27,6 +27,17 @@ class Totals(NamedTuple):
     quarantined: int
 
 
+class WarehouseRebase(NamedTuple):
+    """One time that a series was seen re-based; `epoch` is an instant in UTC."""
+
+    exchange: str
+    tradingsymbol: str
+    interval: str
+    epoch: datetime
+    ratio: float
+    session: date
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesCoverage:
     """What the warehouse has of one series; `settled` are the IST dates that replies decided.
@@ -71,6 +82,16 @@ def coverage(connection: extensions.connection) -> list[SeriesCoverage]:
 def totals(connection: extensions.connection) -> Totals:
     """Return how much there is."""
     return Totals(*_rows(connection, "warehouse_select_totals")[0])
+
+
+def rebases(connection: extensions.connection) -> list[WarehouseRebase]:
+    """Return what was re-based, oldest first."""
+    return [WarehouseRebase(*row) for row in _rows(connection, "warehouse_select_rebases")]
+
+
+def quarantine(connection: extensions.connection) -> list[tuple[Any, ...]]:
+    """Return the candles in quarantine, newest first, as warehouse_select_quarantine has them."""
+    return _rows(connection, "warehouse_select_quarantine")
 
 
 def as_of(connection: extensions.connection) -> datetime | None:

@@ -20,13 +20,32 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class QuarantinedCandle(NamedTuple):
-    """A candle that broke a rule; `position` counts from 0 in its reply."""
+    """A candle that broke a rule; `position` counts from 0 in its reply.
+
+    `trade_date` is its IST date, None where that is unknown or was not asked for.
+    """
 
     staging_id: str
     reply_id: int
     position: int
     rule: str
     raw: str
+    trade_date: date | None = None
+
+
+class QuarantinedReply(NamedTuple):
+    """A reply of which candles are in quarantine; `settles` tells whether it decides any date."""
+
+    staging_id: str
+    reply_id: int
+    fetched_at: datetime
+    window_first: date
+    settles: bool
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Return the ledger's key."""
+        return self.staging_id, self.reply_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _TABLES = (
     "kite_series",
     "kite_load_ledger",
     "kite_quarantine",
+    "kite_rebases",
     "kite_ohlcv",
 )
 _DAY = timedelta(days=1)

@@ -6,7 +6,7 @@ Everything between `DatabaseManager.series()`'s `with` and its end is committed 
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy.typing as npt
 from psycopg2 import extensions
 from psycopg2.extras import execute_values
 
-from kitepipe import sql
-from kitepipe.model import Interval
+from kitepipe import sql, warehouse_notes
+from kitepipe.model import Interval, Window
 from kitepipe.warehouse_copy import (
     Columns,
     candle_stream,
@@ -27,12 +27,12 @@ from kitepipe.warehouse_rows import (
     NEVER_REBASED,
     LedgerEntry,
     QuarantinedCandle,
+    QuarantinedReply,
     ReplyCounts,
     SeriesState,
     Tally,
     instant,
     microseconds,
-    storable,
 )
 
 # The namespace of kitepipe's advisory locks on series ("kp"), among all that use the database.
@@ -179,25 +179,23 @@ class SeriesTransaction:
         self, rows: Iterable[QuarantinedCandle], of: Iterable[tuple[str, int]] = ()
     ) -> None:
         """Keep candles that broke a rule; replies in `of` keep no others than these."""
-        clean = [row._replace(raw=storable(row.raw)) for row in rows]
-        if replies := list(of):
-            self._forget_quarantine(replies, clean)
-        if clean:
-            statement = sql.load("warehouse_insert_quarantine")
-            execute_values(self._cursor, statement, clean, page_size=1000)
+        warehouse_notes.quarantine(self._cursor, rows, list(of))
 
-    def _forget_quarantine(
-        self, replies: list[tuple[str, int]], kept: list[QuarantinedCandle]
+    def quarantined(self) -> list[QuarantinedReply]:
+        """Return the replies of this series of which candles are in quarantine, in no order."""
+        return warehouse_notes.quarantined(self._cursor, self._key)
+
+    def heal(
+        self,
+        open_undated: Mapping[tuple[str, int], bool],
+        windows: Mapping[tuple[str, int], Sequence[Window]],
     ) -> None:
-        parameters = {
-            "staging_ids": [staging_id for staging_id, _ in replies],
-            "reply_ids": [reply_id for _, reply_id in replies],
-            "kept_staging_ids": [row.staging_id for row in kept],
-            "kept_reply_ids": [row.reply_id for row in kept],
-            "kept_positions": [row.position for row in kept],
-            "kept_rules": [row.rule for row in kept],
-        }
-        self._cursor.execute(sql.load("warehouse_delete_quarantine"), parameters)
+        """Forget quarantined candles of dates that newer replies decide; see warehouse_notes."""
+        warehouse_notes.heal(self._cursor, open_undated, windows)
+
+    def note_rebases(self, rebases: Iterable[tuple[datetime, float, date]]) -> None:
+        """Note when this series was re-based: (epoch, ratio, session); known ones stay."""
+        warehouse_notes.note_rebases(self._cursor, self._key, rebases)
 
     def finish(
         self,

@@ -179,15 +179,29 @@ create table if not exists kite_load_ledger (
 create index if not exists kite_load_ledger_series
     on kite_load_ledger (instrument_id, candle_interval);
 
--- One row is one candle that broke a rule of data: position counts from 0 in its reply.
+-- One row is one candle that broke a rule of data: position counts from 0 in its reply, trade_date
+-- is its IST date (null: unknown, or none that was asked for). It stands here as long as no newer
+-- reply decides its date; the raw text stays in staging, the reply in the ledger.
 create table if not exists kite_quarantine (
     staging_id text not null,
     reply_id bigint not null,
     position bigint not null,
     rule text not null,
     raw text not null,
+    trade_date date,
     quarantined_at timestamptz not null default now(),
     primary key (staging_id, reply_id, position, rule)
+);
+
+-- One row is one time that Kite was seen to have re-based a series: prices fetched from epoch on are
+-- `ratio` times those fetched before, as both showed them on `session`.
+create table if not exists kite_rebases (
+    instrument_id integer not null references kite_instruments,
+    candle_interval kite_candle_interval not null,
+    epoch timestamptz not null,
+    ratio double precision not null,
+    session date not null,
+    primary key (instrument_id, candle_interval, epoch)
 );
 
 -- One row is one candle under its instrument's newest name; trade_date is IST whatever the

@@ -108,7 +108,7 @@ def parse(
         cursor.execute(load(f"staging_create_{name}"))
     return Parsed(
         in_time_order(cursor.execute(load("staging_select_candles")).fetchnumpy()),
-        cursor.execute(load("staging_select_quarantine")).fetchall(),
+        [row[:4] for row in cursor.execute(load("staging_select_quarantine")).fetchall()],
         cursor.execute(load("staging_select_candle_counts")).fetchall(),
     )
 

@@ -48,7 +48,10 @@ def test_status_names_re_based_series(tmp_path: Path, plain_dsn: str) -> None:
     hand = Hand(tmp_path / "a.duckdb", with_schema(plain_dsn))
     hand.prices(0, 9, 100)
     hand.prices(0, 9, 50, minute=1, rebase=0.5)
-    assert pipeline.status(hand.settings).rebased == ["NSE:INFY day by 0.5, seen on 2026-01-05"]
+    told = "NSE:INFY day by 0.5 on 2026-11-23 12:01 IST, seen on 2026-01-05"
+    assert pipeline.status(hand.settings).rebased == [f"{told}, not loaded yet"]
+    hand.load()
+    assert pipeline.status(hand.settings).rebased == [told]
 
 
 def test_doctor_checks_each_thing_and_ends_with_the_first_that_fails(

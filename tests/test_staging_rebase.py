@@ -137,5 +137,5 @@ def test_replies_of_an_older_epoch_are_no_reference(staging: Staging) -> None:
         commit(writer, of, window, text, fetched_at=later, rebase=rebase)
         assert find_rebase(cursor, of, later, DAY, reply(text)) is None
         assert find_rebase(cursor, of, later, DAY, reply(body([day_row(*PRICES)]))) is not None
-        assert select_epochs(cursor, None) == {key_of(of): [(later, 0.5)]}
+        assert select_epochs(cursor, None) == {key_of(of): [(later, 0.5, DAY)]}
         assert select_epochs(cursor, START) == {}

@@ -6,13 +6,16 @@ from typing import Any, NamedTuple
 
 import click
 
+from kitepipe.cli.gaps import gap_lines
 from kitepipe.cli.output import count, duration, number, say, say_json, size
 from kitepipe.errors import KitepipeError
+from kitepipe.model import IST
 from kitepipe.summary import (
     DoctorReport,
     FetchReport,
     LoadReport,
     PlanReport,
+    Quarantined,
     Report,
     RunReport,
     SchemaReport,
@@ -140,7 +143,7 @@ def _fetch(report: FetchReport) -> list[str]:
             Row("candles", report.candles, f"in {size(report.bytes)} of replies"),
             *(Row("re-based", "", name) for name in report.rebased[:MOST_NAMED]),
         ]
-    )
+    ) + gap_lines(report.holes or None, most=MOST_NAMED)
 
 
 def _load(report: LoadReport) -> list[str]:
@@ -177,11 +180,24 @@ def _status(report: StatusReport) -> list[str]:
             f"{number(holder.done)} of {number(holder.planned)}, {holder.rate:.1f}/s, "
             f"{count(holder.failures, 'failure')}"
         )
+    lines += gap_lines(report.gaps, most=MOST_NAMED)
+    lines += _quarantine(report.quarantine or [])
     return lines + [
         f"  {i.interval:<12} {count(i.series, 'series'):>14}  {number(i.candles)} candles in "
         f"{size(i.bytes)}, {i.first or '-'} .. {i.last or '-'}"
         for i in report.intervals
     ]
+
+
+def _quarantine(candles: Sequence[Quarantined]) -> list[str]:
+    return _names(
+        "bad",
+        [
+            f"{c.instrument} {c.interval} {c.trade_date or 'no date'}: {c.rule}: {c.raw[:100]} "
+            f"(reply {c.reply_id} of {c.staging_id[:8]}, {c.fetched_at.astimezone(IST):%F %R} IST)"
+            for c in candles
+        ],
+    )
 
 
 def _verify(report: VerifyReport) -> list[str]:

@@ -9,13 +9,20 @@ from kitepipe.config import Settings
 
 
 @click.command(cls=Verb, example="kitepipe status --json | jq .unloaded")
+@click.option(
+    "--quarantine", is_flag=True, help="Show the candles that broke a rule, newest first."
+)
+@click.option(
+    "--gaps", is_flag=True, help="Name the sessions that are missing, and why; exit 3 for holes."
+)
 @json_option
 @settings_options
-def status(settings: Settings, as_json: bool) -> int:
+def status(settings: Settings, quarantine: bool, gaps: bool, as_json: bool) -> int:
     """Show what is staged, what is loaded, and who is at work."""
     from kitepipe import pipeline
 
-    return finish("status", pipeline.status(settings), as_json)
+    report = pipeline.status(settings, quarantine=quarantine, gaps=gaps)
+    return finish("status", report, as_json)
 
 
 @click.command(cls=Verb, example="kitepipe verify --candle-interval day")
