@@ -1,9 +1,9 @@
 -- Intraday sessions with fewer candles than the series' own typical one: the temp table gap_short.
 -- Typical is the median of a stretch of 42 days; stretches begin every 21 days, and that one counts
--- in which the date is the most central (a window function takes four times as long). It is taken for full only where at most a quarter of
--- them has fewer, and no less than nine tenths of what others have: an illiquid instrument's empty
--- minutes are no holes. A day on which most were short was a short session (Muhurat, a halt), unless
--- the instrument's own other interval was full.
+-- in which the date is the most central (a window function takes four times as long). It is taken
+-- for full only where at most a fifth has fewer and a tenth has more, and where others have hardly
+-- more: an illiquid instrument's empty minutes are no holes. A day on which most were short was a
+-- short session (Muhurat, a halt), unless the instrument's own other interval was full.
 -- Reads gap_day, gap_series. One row a series and date: series_id, date, needed (candles).
 create or replace temp table gap_short as
 with
@@ -15,7 +15,7 @@ decided as (
     group by series_id, date
 ),
 stretch as (
-    select series_id, number, quantile_disc(candles, [0.25, 0.5]) as middle, count(*) as sessions
+    select series_id, number, quantile_disc(candles, [0.5, 0.2, 0.9]) as middle, count(*) as sessions
     from (
         select series_id, candles, day // 42 * 2 as number from decided
         union all
@@ -25,7 +25,7 @@ stretch as (
 ),
 judged as (
     select
-        series_id, instrument_key, exchange, interval, date, candles, middle[2] as typical,
+        series_id, instrument_key, exchange, interval, date, candles, middle[1] as typical,
         first_candle, wanted
     from (
         select
@@ -35,7 +35,7 @@ judged as (
     )
     inner join stretch using (series_id, number)
     inner join gap_series using (series_id)
-    where sessions >= 5 and middle[1] = middle[2]
+    where sessions >= 5 and middle[2] = middle[1] and middle[3] = middle[1]
 ),
 peers as (
     select
