@@ -19,6 +19,7 @@ from kitepipe.model import Reply, utc_now
 from kitepipe.progress import Progress, Silent
 from kitepipe.sessions import period_of
 from kitepipe.staging import Staging
+from kitepipe.staging_instruments import dump_date
 from kitepipe.staging_replies import ReplyWriter
 from kitepipe.summary import FetchReport
 
@@ -122,6 +123,8 @@ class _Run:
         while lane:
             job, now = lane[0], self._options.clock()
             over = self._is_bounded()
+            if job.series.instrument.is_expired(dump_date(now)):
+                self._intake.give_up(job)  # its token may be another contract's by now
             window = None if over else self._intake.next_window(job, period_of(now))
             if window:
                 self._pool.submit(Request(lane, job, window, now))

@@ -144,6 +144,10 @@ class Intake:
                 "was staged is kept, run again later"
             )
 
+    def give_up(self, job: Job) -> None:
+        """Ask nothing more of a series."""
+        self._drop([job])
+
     def _drop(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             self._plan_more(-len(job.windows))

@@ -71,6 +71,10 @@ class Instrument:
     def __str__(self) -> str:
         return f"{self.exchange}:{self.tradingsymbol}"
 
+    def is_expired(self, day: date) -> bool:
+        """Tell whether the dump of an IST date lists it no more."""
+        return self.expiry is not None and self.expiry < day
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

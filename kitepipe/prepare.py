@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from kitepipe import fetch as stage
 from kitepipe.adopt import adopt_coverage
@@ -19,6 +20,7 @@ from kitepipe.fetch_queue import Job
 from kitepipe.gaps import holes_since, repair_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
+from kitepipe.lost import new_losses
 from kitepipe.model import IST, Series
 from kitepipe.plan import Bounds
 from kitepipe.progress import Progress
@@ -31,7 +33,7 @@ from kitepipe.staging_instruments import (
     unknown_symbols,
 )
 from kitepipe.staging_series import SeriesKey, StagedKnowledge, key_of, select_known
-from kitepipe.summary import FetchReport, Gap, SnapshotReport
+from kitepipe.summary import Failure, FetchReport, Gap, SnapshotReport
 
 Clock = Callable[[], datetime]
 
@@ -47,6 +49,7 @@ class Fetching:
     instruments: int
     options: stage.FetchOptions
     warnings: list[str]
+    losses: Callable[[Cursor], list[Failure]]
 
     def go(
         self, progress: Progress, on_done: Callable[[Job], None] = lambda job: None
@@ -60,6 +63,8 @@ class Fetching:
             if isinstance(error.report, FetchReport):
                 error.report = self._whole(error.report)
             raise
+        with self.staging.cursor() as cursor:
+            report = replace(report, failures=report.failures + self.losses(cursor))
         return self._whole(replace(report, holes=self._holes(None if report.rebased else since)))
 
     def _holes(self, since: date | None) -> list[Gap]:
@@ -119,7 +124,8 @@ def fetching(
             _running_from(now, clock),
         )
         instruments = len({one.instrument_key for one in series})
-        yield Fetching(staging, kite, beat, jobs, instruments, options, warnings)
+        losses = partial(new_losses, settings, now.astimezone(IST).date())
+        yield Fetching(staging, kite, beat, jobs, instruments, options, warnings, losses)
 
 
 def _known(

@@ -134,7 +134,7 @@ def select_series(
         Series(key, one, interval, snapshot, oi)
         for key, snapshot, one in _listed(cursor, "staging_select_instruments", wanted)
         for interval in intervals
-        if not (continuous and interval is Interval.DAY and _has_continuous(one))
+        if not (continuous and interval is Interval.DAY and has_continuous(one))
     ]
     if continuous and Interval.DAY in intervals:
         futures = _listed(cursor, "staging_select_continuous", wanted)
@@ -151,8 +151,8 @@ def _listed(
     return [(row[0], row[1], Instrument(*row[2:])) for row in rows]
 
 
-def _has_continuous(one: Instrument) -> bool:
-    """As the view continuous_future has it."""
+def has_continuous(one: Instrument) -> bool:
+    """Tell whether a continuous future stands for it, as the view continuous_future has it."""
     dated_future = one.instrument_type == "FUT" and one.expiry is not None
     return dated_future and one.exchange in ("NFO", "MCX") and one.name != ""
 

@@ -9,7 +9,8 @@ from kitepipe.doors import warehouse_dsn
 from kitepipe.errors import StagingBusy, UsageError, WarehouseError
 from kitepipe.gaps import all_gaps
 from kitepipe.holder import read_holder, reading
-from kitepipe.model import IST
+from kitepipe.lost import all_losses
+from kitepipe.model import IST, utc_now
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, as_utc
 from kitepipe.staging_instruments import dump_date
@@ -35,7 +36,9 @@ def _status(settings: Settings, *, gaps: bool) -> StatusReport:
         return StatusReport(staging=str(path), warnings=[missing])
     try:
         with reading(path, wait=False) as staging, staging.cursor() as cursor:
-            report = _staged(staging, cursor)
+            today = utc_now().astimezone(IST).date()
+            lost = [one.failure for one in all_losses(settings, today, cursor)]
+            report = replace(_staged(staging, cursor), lost=lost)
             if gaps:
                 report = replace(report, gaps=all_gaps(cursor))
     except StagingBusy as error:

@@ -241,6 +241,7 @@ class StatusReport(Report):
     warehouse_candles: int | None = None
     quarantined: int | None = None
     quarantine: list[Quarantined] | None = None  # None: not asked for
+    lost: list[Failure] = field(default_factory=list)  # what Kite lists no more, not covered
 
     @property
     def exit_code(self) -> int:

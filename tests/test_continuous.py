@@ -19,7 +19,7 @@ from tests.load_help import candles, footprint, with_schema
 from tests.sandbox_asking import AUTHORIZATION, ist, sandbox
 from tests.servers import Look, looking
 
-BEFORE, AFTER = ist(2026, 11, 20, 20), ist(2026, 11, 26, 20)  # NIFTY26NOVFUT ends on the 24th
+BEFORE, AFTER = ist(2026, 11, 20, 20), ist(2026, 11, 26, 20)  # NIFTY26NOVFUT ends on the 23rd
 SOME = Bounds(first=date(2026, 10, 1))
 NIFTY = "NFO:NIFTY26???FUT"
 CONT = [("NIFTY-CONT",)]

@@ -181,6 +181,7 @@ def _status(report: StatusReport) -> list[str]:
             f"{count(holder.failures, 'failure')}"
         )
     lines += gap_lines(report.gaps, most=MOST_NAMED)
+    lines += _names("lost", [f"{one.what}: {one.why}" for one in report.lost])
     lines += _quarantine(report.quarantine or [])
     return lines + [
         f"  {i.interval:<12} {count(i.series, 'series'):>14}  {number(i.candles)} candles in "

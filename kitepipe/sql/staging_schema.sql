@@ -62,6 +62,13 @@ create table instrument_quarantine (
     raw varchar not null
 );
 
+-- What left Kite's list before its life was covered, and was named to the user: once for each time.
+create table named_loss (
+    instrument_key bigint not null,
+    interval varchar not null,
+    snapshot_id bigint not null
+);
+
 -- One window as it was asked; error is null where a reply came.
 create table chunk (
     chunk_id bigint not null,
