@@ -41,8 +41,18 @@ CLOSES = (
 
 # The evening session of Lakshmi Puja: its candles grow after the regular close. Its time is told
 # by circular some weeks before: 18:15 to 19:15 in most years, 13:45 to 14:45 in 2025.
+# Source: the exchanges' circulars until 2025, later ones by the moon.
 MUHURAT = frozenset(
     {
+        date(2015, 11, 11),
+        date(2016, 10, 30),
+        date(2017, 10, 19),
+        date(2018, 11, 7),
+        date(2019, 10, 27),
+        date(2020, 11, 14),
+        date(2021, 11, 4),
+        date(2022, 10, 24),
+        date(2023, 11, 12),
         date(2024, 11, 1),
         date(2025, 10, 21),
         date(2026, 11, 8),
