@@ -1,20 +1,25 @@
 """Holes against the sandbox: named, told from what is none, asked again, in the end believed."""
 
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from kitepipe import pipeline
 from kitepipe.model import IST, Interval, Window
+from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
+from kitepipe.settings import Settings
 from kitepipe.summary import FetchReport, Gap, GapKind, StatusReport
 from tests.fetch_help import SOME, asked, fetch, settings_for
 from tests.load_help import candles, with_schema
 from tests.sandbox_asking import ist, sandbox
-from tests.servers import Look
+from tests.servers import Look, Rows
 
 BEGIN = date(2026, 9, 1)
 LOST = date(2026, 10, 7)  # a Wednesday
@@ -123,65 +128,50 @@ def test_a_hole_that_kite_fills_ends_as_a_later_download(
     with sandbox() as kite:
         place = Place(kite, tmp_path, dsn=with_schema(timescale_dsn))
         place.lose("INFY", LOST)
-        kite.correct(
-            *("INFY", "day", ist(2026, 10, 7)),
-            since=ist(2026, 11, 17, 12),
-            **dict.fromkeys(("open", "high", "low", "close"), 1500.0),
-        )
-        kite.set_now(EVENINGS[0])
+        filled, at = ist(2026, 11, 17, 12), ist(2026, 10, 7)
+        kite.correct("INFY", "day", at, since=filled, open=1490, high=1510, low=1480, close=1500)
         place.fetch()
-        pipeline.load(place.settings, _silent())
+        pipeline.load(place.settings, Silent())
         assert place.fetch(1, repair=True).exit_code == 0
         assert (len(place.asked()), place.gaps(GapKind.HOLE)) == (1, [])
-        assert pipeline.load(place.settings, _silent()).new == 1
+        assert pipeline.load(place.settings, Silent()).new == 1
         place.fetch(1)
-        pipeline.load(place.settings, _silent())
+        pipeline.load(place.settings, Silent())
         found = candles(look)
         other = settings_for(kite, tmp_path / "later.duckdb", bootstrap_date=BEGIN)
         fetch(kite, other)
-        fresh = _replayed(other, timescale_dsn, look)
+        fresh = _only(other, timescale_dsn, look)
     assert found == fresh
 
 
-def _silent() -> Any:
-    from kitepipe.progress import Silent
-
-    return Silent()
-
-
-def _replayed(settings: Any, dsn: str, look: Look) -> Any:
+def _only(settings: Settings, dsn: str, look: Look) -> Rows:
     """Return the table that only these replies fill."""
-    from dataclasses import replace
-
-    import psycopg2
-
-    connection = psycopg2.connect(dsn)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "truncate kite_ohlcv_historic, kite_series, kite_load_ledger, kite_quarantine cascade"
         )
-    connection.close()
-    pipeline.load(replace(settings, dsn=dsn), _silent())
+        connection.commit()
+    pipeline.load(replace(settings, dsn=dsn), Silent())
     return candles(look)
 
 
 def test_a_suspended_stock_does_not_turn_every_night_red(tmp_path: Path) -> None:
-    """Two nights, until three replies agree that it stopped; then its silence is a suspension."""
-    stopped = [date(2026, 11, day) for day in (17, 18, 19, 20)]
-    nights = [ist(2026, 11, day, 20) for day in (16, 17, 18, 19, 20)]
+    """Red until three replies agree that it stopped; from then on its silence is a suspension."""
     codes = []
     with sandbox() as kite:
         place = Place(kite, tmp_path)
-        place.lose("INFY", *stopped)
-        for night in nights:
-            kite.set_now(night)
+        place.lose("INFY", *(date(2026, 11, day) for day in (17, 18, 19, 20)))
+        for day in (16, 17, 18, 19, 20, 23):  # a day without a candle settles when it is over
+            kite.set_now(ist(2026, 11, day, 20))
             codes.append(fetch(kite, place.settings).exit_code)
         found = place.gaps(GapKind.HOLE, GapKind.ABSENT, GapKind.SUSPENDED)
-    assert codes[0] == 0
-    assert codes[1:3] == [0, 3]  # the first evening's reply settles only what has a candle
-    assert codes[-1] == 0
-    assert GapKind.HOLE not in {gap.kind for gap in found}
+    assert codes == [0, 0, 3, 3, 0, 0]
+    assert [(gap.kind, gap.first.day, gap.confirmed) for gap in found] == [
+        (GapKind.ABSENT, 17, 4),
+        (GapKind.ABSENT, 18, 3),
+        (GapKind.SUSPENDED, 19, 2),
+        (GapKind.SUSPENDED, 20, 1),
+    ]
 
 
 def test_a_long_silence_is_a_suspension_at_once(tmp_path: Path) -> None:

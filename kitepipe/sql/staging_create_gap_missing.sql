@@ -1,4 +1,4 @@
--- Sessions for which some reply of a series has no candle: the temp table gap_missing.
+-- Sessions for which the newest reply of a series has no candle: the temp table gap_missing.
 -- Replies that have as many sessions as there were are passed over by their number alone. A date on
 -- which the instrument itself traded in another interval counts as a session of its own.
 -- Reads gap_reply, gap_series, gap_day, gap_session. One row a series and date; number is the
@@ -38,14 +38,23 @@ lacking as (
     left join had using (rank)
     where coalesce(had.sessions, 0) < expected.sessions
 ),
-peers as (
-    select distinct series_id, gap_session.date
+lacked as (
+    select series_id, gap_session.date, max(lacking.rank) as rank
     from lacking
     inner join gap_session
         on
             gap_session.exchange = lacking.exchange
             and gap_session.date between lacking.first_date and lacking.last_date
     anti join gap_day on gap_day.rank = lacking.rank and gap_day.date = gap_session.date
+    group by series_id, gap_session.date
+),
+peers as (
+    select series_id, date
+    from lacked
+    anti join gap_day
+        on
+            gap_day.series_id = lacked.series_id and gap_day.date = lacked.date
+            and gap_day.rank > lacked.rank
 ),
 sibling as (
     select distinct series.series_id, gap_day.date

@@ -1,0 +1,168 @@
+"""Laws of holes: what counts as a session, and that neither windows nor their order matter."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kitepipe.model import Interval, Window
+from kitepipe.staging import Cursor, Staging
+from kitepipe.staging_gaps import CONFIRMATIONS, find_gaps
+from kitepipe.staging_replies import ReplyWriter
+from kitepipe.summary import GapKind
+from tests.staging_help import API_ROOT, NOON, body, candles, commit, series
+
+BEGIN = date(2026, 1, 5)
+DAYS = 16
+WHOLE = (Window(BEGIN, BEGIN + timedelta(DAYS - 1)),)
+Traded = Mapping[int, Set[int]]  # of each instrument, on which days
+
+some_days = st.sets(st.integers(0, DAYS - 1), min_size=8)
+traded = st.lists(some_days, min_size=1, max_size=4).map(
+    lambda found: dict(enumerate(found, start=1))
+)
+
+
+def _day(number: int) -> date:
+    return BEGIN + timedelta(number)
+
+
+def _windows(cuts: Sequence[int]) -> list[Window]:
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < DAYS}), DAYS]
+    return [Window(_day(a), _day(b - 1)) for a, b in pairwise(edges)]
+
+
+def _stage(
+    writer: ReplyWriter, traded: Traded, windows: Sequence[Window], at: datetime = NOON
+) -> None:
+    for key, days in traded.items():
+        for window in windows:
+            inside = [day for day in map(_day, sorted(days)) if day in window]
+            commit(writer, series(key), window, candles(inside), fetched_at=at)
+
+
+@contextmanager
+def _staging() -> Iterator[tuple[ReplyWriter, Cursor]]:
+    with (
+        TemporaryDirectory() as folder,
+        Staging.write(Path(folder, "s.duckdb"), API_ROOT) as staging,
+        ReplyWriter(staging) as writer,
+        staging.cursor() as cursor,
+    ):
+        yield writer, cursor
+
+
+def _found(cursor: Cursor, kind: GapKind = GapKind.HOLE) -> set[tuple[int, date]]:
+    gaps = [one for one in find_gaps(cursor) if one.gap.kind is kind]
+    return {
+        (one.key[0], one.window.first + timedelta(n))
+        for one in gaps
+        for n in range(one.window.days)
+    }
+
+
+def _expected(traded: Traded, before: Traded | None = None) -> set[tuple[int, date]]:
+    """Return the holes by the rule as people say it, day by day; `before` was seen once too."""
+    ever = {key: days | (before or {}).get(key, set()) for key, days in traded.items()}
+    first = {key: min(days) for key, days in ever.items()}
+    sessions = []
+    for day in range(DAYS):
+        alive = sum(first[key] <= day for key in traded)
+        seen = sum(day in days for days in ever.values())
+        if seen >= (1 if alive <= 2 else 2):
+            sessions.append(day)
+    holes = set()
+    for key, days in traded.items():
+        life = [day for day in sessions if day >= first[key]]
+        missing = [day for day in life if day not in days]
+        for day in missing:
+            run = {day}
+            while grown := {life[i] for i in range(len(life)) if life[i] in missing and any(
+                0 <= j < len(life) and life[j] in run for j in (i - 1, i + 1))} - run:  # fmt: skip
+                run |= grown
+            if 5 * (len(missing) - len(run)) <= len(life):
+                holes.add((key, _day(day)))
+    return holes
+
+
+@settings(max_examples=12)
+@given(traded, st.lists(st.integers(1, DAYS), max_size=2))
+def test_holes_are_the_sessions_of_others(traded: Traded, cuts: list[int]) -> None:
+    """A day is a session by what others did on it; windows of any size show the same holes.
+
+    Of one instrument alone only a reply that is empty for a week is suspicious.
+    """
+    with _staging() as (writer, cursor):
+        _stage(writer, traded, _windows(cuts))
+        found = _found(cursor)
+    sessions = {_day(day) for days in traded.values() for day in days}
+    assert found >= _expected(traded)
+    assert {hole for hole in found if hole[1] in sessions} <= _expected(traded)
+
+
+@settings(max_examples=8)
+@given(traded, st.lists(st.integers(0, 5), min_size=1, max_size=5))
+def test_three_days_confirm_a_hole_and_less_do_not(traded: Traded, days: list[int]) -> None:
+    """Replies count by the IST day on which they came, however many come on one."""
+    with _staging() as (writer, cursor):
+        for minute, day in enumerate(sorted(days)):
+            _stage(writer, traded, WHOLE, NOON - timedelta(days=9 - day, minutes=-minute))
+        enough = len(set(days)) >= CONFIRMATIONS
+        assert _found(cursor, GapKind.ABSENT if enough else GapKind.HOLE) == _expected(traded)
+        assert _found(cursor, GapKind.HOLE if enough else GapKind.ABSENT) == set()
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(some_days, some_days), min_size=2, max_size=4))
+def test_the_newest_reply_says_what_is_missing(pairs: list[tuple[set[int], set[int]]]) -> None:
+    """A hole that was filled is none, and what vanished is one; a session stays one."""
+    old = {key: days for key, (days, _) in enumerate(pairs, start=1)}
+    new = {key: days for key, (_, days) in enumerate(pairs, start=1)}
+    with _staging() as (writer, cursor):
+        _stage(writer, old, WHOLE, NOON - timedelta(days=1))
+        _stage(writer, new, WHOLE)
+        assert _found(cursor) == _expected(new, old)
+
+
+@pytest.mark.parametrize(("others", "expected"), [(1, 1), (2, 0), (3, 1)])
+def test_enough_is_two_of_three(others: int, expected: int) -> None:
+    """One stray candle makes no session where three lived; of two, each speaks for the other.
+
+    With three others it is a session again as soon as two of them traded.
+    """
+    whole = set(range(DAYS))
+    seen = {1: whole - {5}, **{key: whole - {5} for key in range(2, others + 2)}}
+    seen[2] = whole
+    if others == 3:
+        seen[3] = whole
+    with _staging() as (writer, cursor):
+        _stage(writer, seen, WHOLE)
+        assert ((1, _day(5)) in _found(cursor)) == bool(expected)
+
+
+def _minutes(days: Mapping[int, int]) -> str:
+    """Return a body with so many 5 minute candles on each day."""
+    rows = [
+        [f"{_day(number)}T{9 + (15 + 5 * n) // 60:02}:{(15 + 5 * n) % 60:02}:00+0530", *[1] * 5]
+        for number, count in days.items()
+        for n in range(count)
+    ]
+    return body(rows)
+
+
+@settings(max_examples=8)
+@given(st.sets(st.integers(1, DAYS - 1), max_size=2), st.integers(0, 75))
+def test_minutes_are_missing_where_a_full_series_has_fewer(short: set[int], count: int) -> None:
+    """Any number less than usual is a hole, where another instrument was whole."""
+    with _staging() as (writer, cursor):
+        for key, cut in ((1, short), (2, set[int]())):
+            counts = {n: count if n in cut else 75 for n in range(DAYS)}
+            commit(writer, series(key, Interval.MINUTE_5), WHOLE[0], _minutes(counts))
+        expected = {(1, _day(n)) for n in short} if count < 75 else set()
+        assert _found(cursor) == expected
