@@ -166,3 +166,12 @@ def test_a_change_of_token_is_no_loss(kite: Sandbox, tmp_path: Path) -> None:
     kite.set_now(ist(2026, 11, 26, 20))
     assert run(kite, settings).failures == []
     assert tokens(kite) == [99 * 256 + 1]
+
+
+def test_contracts_beyond_the_wanted_days_are_not_asked(kite: Sandbox, settings: Settings) -> None:
+    """`expiry_within_days` counts from the day of the run, and leaves alone what never expires."""
+    some = replace(settings, exchanges=(), tradingsymbols=("NIFTY26*FUT", "INFY"))
+    run(kite, replace(some, expiry_within_days=2))
+    assert tokens(kite) == [kite.token_of("NSE:INFY")]
+    run(kite, replace(some, expiry_within_days=3))
+    assert tokens(kite) == [kite.token_of(NEAR)]
