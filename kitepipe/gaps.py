@@ -27,7 +27,8 @@ def all_gaps(cursor: Cursor) -> list[Gap]:
     names, known = series_names(cursor), select_known(cursor, oi=False)
     failures = failed_windows(cursor)
     for key, windows in _unanswered(known, failures).items():
-        found += [_failed(names[key], window, key, failures) for window in windows]
+        if key in names:  # else only the warehouse knows it, and nothing of it was asked
+            found += [_failed(names[key], window, key, failures) for window in windows]
     return sorted(found, key=lambda gap: (gap.series, gap.first))
 
 

@@ -1,5 +1,8 @@
 """Holes against the sandbox: named, told from what is none, asked again, in the end believed."""
 
+import json
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
@@ -136,3 +139,24 @@ def test_a_silence_in_one_interval_alone_is_a_hole_however_long(tmp_path: Path) 
         found = place.gaps(GapKind.HOLE, GapKind.SUSPENDED)
     assert {gap.series for gap in found} == {"NSE:INFY day"}
     assert found[0].first == date(2026, 10, 1)
+
+
+def test_the_command_line_names_holes_and_ends_with_3(tmp_path: Path) -> None:
+    """As text and as JSON, from the staging file alone; --repair is a plan of its own."""
+    with sandbox() as kite:
+        place = Place(kite, tmp_path)
+        place.lose("INFY", LOST)
+        place.fetch()
+    command = [sys.executable, "-m", "kitepipe", "status", "--gaps"]
+    command += ["--staging", str(place.settings.staging)]
+    text = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    told = subprocess.run([*command, "--json"], capture_output=True, check=False, cwd=tmp_path)
+    assert (text.returncode, told.returncode) == (3, 3)
+    assert f"NSE:INFY day {LOST}: no candle, seen on 1 day\n" in text.stdout
+    found = [gap for gap in json.loads(told.stdout)["gaps"] if gap["kind"] == "hole"]
+    assert [(gap["series"], gap["first"], gap["sessions"]) for gap in found] == [
+        ("NSE:INFY day", LOST.isoformat(), 1)
+    ]
+    both = [*command[:3], "fetch", "--refetch", "--repair"]
+    refused = subprocess.run(both, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (refused.returncode, "choose one" in refused.stderr) == (2, True)
