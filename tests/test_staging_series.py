@@ -75,11 +75,12 @@ def model(all_told: list[Told], *, oi: bool) -> dict[int, tuple[object, ...]]:
     for key in {one.key for one in all_told}:
         mine = [(_at(n), one) for n, one in enumerate(all_told) if one.key == key]
         epoch = max([at for at, one in mine if one.rebase], default=FIRST_EPOCH)
-        counted = [(at, one) for at, one in mine if at >= epoch and (one.oi or not oi)]
+        counted = [(at, one) for at, one in mine if at >= epoch]
         covered, sessions = set(), set()
         for _, one in counted:
             last = min(one.first + one.days - 1, one.settled)
-            covered |= set(range(one.first, last + 1))
+            if one.oi or not oi:
+                covered |= set(range(one.first, last + 1))
             sessions |= {day for day in one.candles if day <= one.settled}
         if counted:
             newest = max(at for at, _ in counted)
@@ -146,12 +147,13 @@ def test_series_are_told_apart(staging: Staging) -> None:
 
 
 def test_oi_switched_on_asks_again(staging: Staging) -> None:
-    """Replies that were asked without oi cover nothing for a run that wants it."""
+    """Replies that were asked without oi cover nothing, but still tell the price base."""
     with ReplyWriter(staging) as writer, staging.cursor() as cursor:
         commit(writer, series(), Window(DAY, DAY), candles([DAY]))
-        assert select_known(cursor, oi=True) == {}
+        (without,) = select_known(cursor, oi=True).values()
+        assert (without.known.covered, without.known.last_session) == ((), DAY)
         commit(writer, series(oi=True), Window(DAY, DAY), candles([DAY]))
-        assert list(select_known(cursor, oi=True)) == list(select_known(cursor, oi=False))
+        assert select_known(cursor, oi=True) == select_known(cursor, oi=False)
 
 
 def test_unloaded_series_and_their_claims(staging: Staging) -> None:

@@ -1,5 +1,6 @@
 -- What is known of every series in its present epoch: the settled dates, as islands.
--- Parameter: $oi; where true only replies that were asked with oi count.
+-- Parameter: $oi; where true only replies that were asked with oi cover anything. The price base
+-- is told by all: what is asked again for its oi may have been re-based meanwhile.
 -- One row a series: instrument_key, interval, continuous, epoch, fetched_at and http_date of the
 -- newest reply (UTC), first date with a candle, last settled date with one, and the islands as two
 -- lists (first and last dates).
@@ -22,12 +23,12 @@ success as (
     from warehouse_coverage
 ),
 counted as (
-    select success.*, coalesce(present.epoch, timestamp '1970-01-01') as epoch
+    select
+        success.*, coalesce(present.epoch, timestamp '1970-01-01') as epoch,
+        success.oi or not $oi as covers
     from success
     left join present using (instrument_key, interval, continuous)
-    where
-        (success.oi or not $oi)
-        and success.fetched_at >= coalesce(present.epoch, timestamp '1970-01-01')
+    where success.fetched_at >= coalesce(present.epoch, timestamp '1970-01-01')
 ),
 marked as (
     select
@@ -38,7 +39,7 @@ marked as (
             rows between unbounded preceding and 1 preceding
         ) as begins
     from counted
-    where last_date >= first_date
+    where covers and last_date >= first_date
 ),
 numbered as (
     select
@@ -66,8 +67,7 @@ islands as (
 )
 select
     instrument_key, interval, continuous,
-    max(epoch), max(fetched_at), arg_max(http_date, fetched_at), min(first_candle),
-    max(last_settled_candle),
+    max(epoch), max(fetched_at), arg_max(http_date, fetched_at), min(first_candle) filter (where covers), max(last_settled_candle),
     any_value(coalesce(firsts, [])), any_value(coalesce(lasts, []))
 from counted
 left join islands using (instrument_key, interval, continuous)
