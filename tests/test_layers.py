@@ -22,7 +22,10 @@ LEVELS = [
     ({"cli"}, "apart"),
     ({"pipeline", "sandbox"}, "apart"),  # the sandbox knows nothing of what it is asked by
     # The pipeline's, on its way to a stage: what opens doors, and what looks without writing.
-    ({"prepare", "adopt", "forecast", "gaps", "lost", "doors", "verify", "status", "doctor"}, "neighbours"),
+    (
+        {"prepare", "adopt", "forecast", "gaps", "lost", "doors", "verify", "status", "doctor"},
+        "neighbours",
+    ),
     ({"fetch", "load"}, "apart"),
     ({"holder"}, "apart"),
     ({"kite", "staging", "warehouse"}, "apart"),
