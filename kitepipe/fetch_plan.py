@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from kitepipe.fetch_queue import Job
+from kitepipe.fetch_queue import Job, Search
 from kitepipe.model import IST, Interval, Series, Window
 from kitepipe.plan import Bounds, Known, chunk_date_range, history_start, plan_windows
 from kitepipe.sessions import period_of, settled_through
@@ -105,12 +105,12 @@ class _Plan:
         first, last = max(begin, bounds.first or begin), min(end, bounds.last or end)
         if first > last:
             return None
-        searches = interval is Interval.DAY and not (series.probe or bounds.first or bounds.refetch)
+        whole = (first, last) == (begin, end) and not bounds.refetch
+        search = _search(known, end) if whole and series.staged_as == Interval.DAY else None
         covered_from = known.covered[0].first if known.covered else begin
-        empty = (known.first_session - covered_from).days if known.first_session else 0
         return Job(
             series,
-            deque(self._windows(series, Window(first, last), known, searches=searches)),
+            deque(self._windows(series, Window(first, last), known, search)),
             life=Window(min(begin, covered_from), end),
             settled=settled_through(
                 series.instrument.exchange, self.horizon.now, self.horizon.margin
@@ -119,12 +119,11 @@ class _Plan:
             session=known.last_session,
             period=known.period,
             first=known.first_session,
-            searches=searches,
-            empty_days=empty,
+            search=search,
         )
 
     def _windows(
-        self, series: Series, span: Window, known: Known, *, searches: bool
+        self, series: Series, span: Window, known: Known, search: Search | None
     ) -> list[Window]:
         """Plan a span; a search asks what lies before all that is known last, and newest first."""
         instrument, now = series.instrument, self.horizon.now
@@ -139,13 +138,23 @@ class _Plan:
         )
         today = now.astimezone(IST).date()
         soon = instrument.expiry is not None and instrument.expiry - today <= _EXPIRES_SOON
-        if not searches:
+        if search is None:
             return plan(span, newest_first=soon)
-        edge = known.covered[0].first if known.covered else span.last + _DAY
+        edge = search.edge
         later = plan(Window(edge, span.last), newest_first=soon) if edge <= span.last else []
-        if edge <= span.first:
+        if edge <= span.first or search.is_over:
             return later
         before = Window(span.first, edge - _DAY)
         if later:
             return later + chunk_date_range(before.first, before.last, series.interval)[::-1]
         return plan(before, newest_first=True)
+
+
+def _search(known: Known, end: date) -> Search:
+    """Begin, or go on with, the search for the start: before the oldest dates that are known."""
+    if not known.covered:
+        return Search(end + _DAY)
+    oldest = known.covered[0]
+    if known.first_session and known.first_session in oldest:
+        return Search(oldest.first, (known.first_session - oldest.first).days)
+    return Search(oldest.first, oldest.days)

@@ -26,6 +26,32 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
+class Search:
+    """The way back to where history begins, one window before the other without a hole.
+
+    Everything from `edge` on is known, and so many days from there on hold no candle.
+    """
+
+    edge: date
+    empty_days: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether enough is empty: what lies before is not asked."""
+        return self.empty_days >= EMPTY_DAYS
+
+    def go_back(self, window: Window, first_candle: date | None) -> None:
+        """Learn from a reply, where it is the one that comes before all that is known."""
+        if window.last + _DAY != self.edge:
+            return
+        self.edge = window.first
+        if first_candle:
+            self.empty_days = (first_candle - window.first).days
+        else:
+            self.empty_days += window.days
+
+
+@dataclass(slots=True)
 class Job:
     """One series with the windows still to ask; the only thing in a fetch that changes.
 
@@ -33,9 +59,9 @@ class Job:
     `period` the 08:00 IST period of the replies so far. Where replies of two periods would meet,
     `must_compare` stands until a reply that holds `session` has been compared.
 
-    `first` is the oldest date with a candle. A search goes back in time until `empty_days` before
-    it are enough; a probe goes forward until there is one. `after` is the job that finds out where
-    this one's history begins; what lies before is then not asked.
+    `first` is the oldest date with a candle so far. A day job with a `search` goes back in time, a
+    probe goes forward until there is one. `after` is the job that finds out where this one's
+    history begins; what lies before is then not asked.
     """
 
     series: Series
@@ -48,15 +74,14 @@ class Job:
     must_compare: bool = False
     staged: StagedSeries | None = None  # what this run has staged of it
     first: date | None = None
-    searches: bool = False
-    empty_days: int = 0
+    search: Search | None = None
     failed: bool = False
     after: "Job | None" = None
 
     @property
     def start(self) -> date | None:
-        """Where history begins, as far as this job has found out when its windows are over."""
-        if self.failed or self.windows or not (self.searches or self.series.probe):
+        """Where history is proven to begin, once all windows are over; None: it is not proven."""
+        if self.failed or self.windows or not (self.search or self.series.probe):
             return None
         return self.first or self.settled
 
@@ -99,14 +124,14 @@ class Job:
         self._look_for_the_start(window, reply.contents.first_candle)
 
     def _look_for_the_start(self, window: Window, first: date | None) -> None:
-        if self.first and window.first > self.first:
-            return
-        if first:
-            self.first, self.empty_days = first, (first - window.first).days
-        else:
-            self.empty_days += window.days
-        if (self.series.probe and first) or (self.searches and self.empty_days >= EMPTY_DAYS):
+        self.first = min(filter(None, [self.first, first]), default=None)
+        if self.series.probe and first:
             self.windows.clear()
+        elif self.search:
+            self.search.go_back(window, first)
+            if self.search.is_over:
+                edge = self.search.edge
+                self.windows = deque(w for w in self.windows if w.first >= edge)
 
     def _begin_at(self, start: date | None) -> None:
         """Ask nothing from before `start`."""
@@ -122,7 +147,7 @@ class Job:
 
     def begin_epoch(self, epoch: datetime, settled: Window | None) -> None:
         """Plan the whole life again, but for what the reply that began the epoch settled."""
-        self.epoch = epoch
+        self.epoch, self.search = epoch, None
         known = Known((settled,) if settled else ())
         self.windows = deque(
             plan_windows(

@@ -133,3 +133,39 @@ def test_what_proves_a_start() -> None:
     assert history_start(short, EARLIEST) is None
     assert history_start(Known(), EARLIEST) is None
     assert Interval.DAY.max_days == EMPTY_DAYS
+
+
+def test_an_older_island_does_not_end_the_search(settings: Settings) -> None:
+    """What lies between a year that was asked before and today is asked whole, in the same run."""
+    chosen = replace(settings, candle_interval=(Interval.DAY, Interval.MINUTE_60))
+    year = Bounds(first=date(2003, 1, 1), last=date(2003, 12, 31))
+    pipeline.fetch(replace(settings, candle_interval=(Interval.DAY,)), year, Silent())
+
+    pipeline.fetch(chosen, Bounds(), Silent())
+
+    fresh = replace(chosen, staging=settings.staging.with_name("b.duckdb"))
+    pipeline.fetch(fresh, Bounds(), Silent())
+    assert _dates(chosen, "day") == _dates(fresh, "day") != set()
+    assert _dates(chosen, "60minute") == _dates(fresh, "60minute") != set()
+
+
+def test_a_young_share_that_splits_is_asked_whole_again(kite: Sandbox, settings: Settings) -> None:
+    """The empty years before its listing do not end the asking of a new epoch."""
+    _fetch(settings, "day")
+    kite.set_now(ist(2026, 11, 19, 20))
+    kite.split(YOUNG, date(2026, 11, 19), 2)
+
+    report = pipeline.fetch(settings, Bounds(), Silent())
+
+    assert len(report.rebased) == 1
+    assert _dates(settings, "day", "epoch > timestamp '1970-01-01'") == _dates(settings, "day")
+
+
+def _dates(settings: Settings, interval: str, where: str = "true") -> set[date]:
+    with Staging.read(settings.staging) as staging, staging.cursor() as cursor:
+        rows = cursor.execute(
+            "select distinct unnest(dates) from reply join chunk using (chunk_id) "
+            f"where interval = ? and {where}",
+            [interval],
+        ).fetchall()
+    return {row[0] for row in rows}
