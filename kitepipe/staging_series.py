@@ -38,12 +38,14 @@ def select_known(
     """Return what is known of every staged series; with `oi`, by replies that were asked so."""
     known = {}
     for row in cursor.execute(load("staging_select_known"), {"oi": oi}).fetchall():
-        key, interval, continuous, epoch, fetched_at, http_date, *sessions, firsts, lasts = row
+        key, interval, continuous, epoch, fetched_at, clocks, *sessions, firsts, lasts = row
         fetched = fetched_at.replace(tzinfo=UTC)
-        judged, _ = judged_at(as_utc(http_date), fetched)
+        judged, _ = judged_at(as_utc(clocks["http_date"]), fetched)
+        # One that was on its way at 08:00 may stand on either price base: it counts for the first.
+        period = period_of(min(judged, clocks["asked_at"].replace(tzinfo=UTC)))
         covered = tuple(Window(first, last) for first, last in zip(firsts, lasts, strict=True))
         known[key, interval, continuous] = StagedKnowledge(
-            Known(covered, sessions[1], period_of(judged), sessions[0]),
+            Known(covered, sessions[1], period, sessions[0]),
             epoch.replace(tzinfo=UTC),
             fetched,
         )

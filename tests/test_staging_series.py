@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitepipe.model import Interval, Window
+from kitepipe.model import IST, Interval, Window
 from kitepipe.plan import merge
 from kitepipe.sessions import period_of
 from kitepipe.staging import Staging
-from kitepipe.staging_replies import Rebase, ReplyWriter
+from kitepipe.staging_replies import Asked, Rebase, ReplyWriter
 from kitepipe.staging_series import (
     FIRST_EPOCH,
     key_of,
@@ -22,7 +22,7 @@ from kitepipe.staging_series import (
     select_known,
     select_staged_series,
 )
-from tests.staging_help import API_ROOT, adopt, candles, commit, series
+from tests.staging_help import API_ROOT, adopt, candles, commit, reply, series
 
 DAY = date(2026, 11, 20)
 BASE = date(2026, 1, 1)
@@ -173,3 +173,14 @@ def test_unloaded_series_and_their_claims(staging: Staging) -> None:
         claims = select_claims(cursor, [key_of(series(1))], None)[key_of(series(1))]
     assert [claim.reply_id for claim in claims] == [1, 3]
     assert [claim.settled for claim in claims] == [Window(first, first), Window(last, last)]
+
+
+def test_a_reply_on_its_way_at_eight_counts_for_the_period_before(staging: Staging) -> None:
+    """It may stand on either price base: the next run has to compare, also after a kill."""
+    asked_at = datetime(2026, 11, 23, 7, 59, 50, tzinfo=IST)
+    answered = asked_at + timedelta(seconds=15)
+    with ReplyWriter(staging) as writer, staging.cursor() as cursor:
+        asked = Asked(series(), Window(DAY, DAY), FIRST_EPOCH, asked_at, 1)
+        writer.commit(asked, reply(candles([DAY]), answered), DAY)
+        (known,) = select_known(cursor, oi=False).values()
+    assert known.known.period == date(2026, 11, 22)

@@ -1,8 +1,8 @@
 -- What is known of every series in its present epoch: the settled dates, as islands.
 -- Parameter: $oi; where true only replies that were asked with oi cover anything. The price base
 -- is told by all: what is asked again for its oi may have been re-based meanwhile.
--- One row a series: instrument_key, interval, continuous, epoch, fetched_at and http_date of the
--- newest reply (UTC), first date with a candle, last settled date with one, and the islands as two
+-- One row a series: instrument_key, interval, continuous, epoch, fetched_at of the newest reply and
+-- its clocks (http_date, asked_at; all UTC), first date with a candle, last settled date with one, and the islands as two
 -- lists (first and last dates).
 with
 present as (
@@ -12,13 +12,15 @@ present as (
 ),
 success as (
     select
-        instrument_key, interval, continuous, oi, fetched_at, http_date, last_settled_candle,
+        instrument_key, interval, continuous, oi,
+        fetched_at, {'http_date': http_date, 'asked_at': asked_at} as clocks, last_settled_candle,
         first_candle, first_date, least(last_date, settled_through) as last_date
     from reply
     inner join chunk using (chunk_id)
     union all
     select
-        instrument_key, interval, continuous, oi, fetched_at, fetched_at, last_candle,
+        instrument_key, interval, continuous, oi,
+        fetched_at, {'http_date': fetched_at, 'asked_at': fetched_at}, last_candle,
         first_date, first_date, last_date
     from warehouse_coverage
 ),
@@ -67,7 +69,8 @@ islands as (
 )
 select
     instrument_key, interval, continuous,
-    max(epoch), max(fetched_at), arg_max(http_date, fetched_at), min(first_candle) filter (where covers), max(last_settled_candle),
+    max(epoch), max(fetched_at), arg_max(clocks, fetched_at),
+    min(first_candle) filter (where covers), max(last_settled_candle),
     any_value(coalesce(firsts, [])), any_value(coalesce(lasts, []))
 from counted
 left join islands using (instrument_key, interval, continuous)
