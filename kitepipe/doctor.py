@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from kitepipe.config import Settings
 from kitepipe.doors import kite_door, warehouse_dsn
-from kitepipe.errors import KitepipeError
+from kitepipe.errors import KitepipeError, StagingBusy
 from kitepipe.holder import reading
 from kitepipe.model import utc_now
 from kitepipe.sessions import judged_at
@@ -38,6 +38,8 @@ def _safely(
 ) -> list[Check]:
     try:
         return list(look(settings))
+    except StagingBusy as error:  # another kitepipe is at work: nothing to mend
+        return [Check(name, name == "staging" or None, str(error).partition("; wait")[0])]
     except KitepipeError as error:
         return [Check(name, False, str(error), error.exit_code)]
 

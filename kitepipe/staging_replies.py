@@ -68,7 +68,7 @@ class ReplyWriter:
         With `rebase`, the series' new epoch begins with this very reply, in the same commit.
         """
         reply_id, body = next(self._reply_ids), reply.body.encode()
-        settled = [day for day in reply.contents.newest_sessions if day <= settled_through]
+        settled = (day for day in reversed(reply.contents.dates) if day <= settled_through)
         with translated(self._path), transaction(self._cursor) as cursor:
             epoch = reply.fetched_at if rebase else asked.epoch
             cursor.execute(
@@ -83,7 +83,7 @@ class ReplyWriter:
                     "rows": reply.contents.rows,
                     "first_candle": reply.contents.first_candle,
                     "last_candle": next(iter(reply.contents.newest_sessions), None),
-                    "last_settled_candle": next(iter(settled), None),
+                    "last_settled_candle": next(settled, None),
                     "settled_through": settled_through,
                     "dates": list(reply.contents.dates),
                     "candles": list(reply.contents.candles),

@@ -76,10 +76,16 @@ class DatabaseManager:
         }
         with connecting(self._parts):
             connection = psycopg2.connect(**(defaults | self._parts))
-            # READ COMMITTED: what is read after waiting for a lock must be what is there then.
-            connection.set_session(isolation_level=ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
-            with connection.cursor() as cursor:
-                cursor.execute(sql.load("warehouse_begin_session"))
+            try:
+                # READ COMMITTED: what is read after waiting for a lock must be what is there then.
+                connection.set_session(
+                    isolation_level=ISOLATION_LEVEL_READ_COMMITTED, autocommit=True
+                )
+                with connection.cursor() as cursor:
+                    cursor.execute(sql.load("warehouse_begin_session"))
+            except BaseException:
+                connection.close()
+                raise
         self._connection = connection
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from tests.box_help import Box
 from tests.load_help import Hand, with_schema
 from tests.sandbox_asking import sandbox
 from tests.servers_local import free_port
+from tests.staging_help import other
 
 
 @pytest.fixture
@@ -69,3 +70,27 @@ def test_doctor_checks_each_thing_and_ends_with_the_first_that_fails(
         0,
         {"configuration", "session", "kite", "clock", "server", "schema"},
     )
+
+
+_FETCHING = """
+with (
+    asking(sys.argv[2], sys.argv[3], wait=False),
+    writing(Path(sys.argv[1]), sys.argv[2], "fetch", wait=False),
+):
+    say("at work")
+    hear()
+"""
+
+
+def test_a_fetch_under_way_is_no_fault_to_doctor(kite: Sandbox, tmp_path: Path) -> None:
+    """It says who holds the staging file, and does not ask Kite with the same key meanwhile."""
+    settings = Box(tmp_path, kite).settings()
+    with other(_FETCHING, settings.staging, settings.api_root, settings.api_key) as process:
+        assert process.heard() == "at work"
+        report = pipeline.doctor(settings)
+    found = {check.name: (check.ok, check.detail) for check in report.checks}
+    assert report.exit_code == 0
+    assert found["staging"][0]
+    assert "held by 'kitepipe fetch'" in found["staging"][1]
+    assert found["kite"][0] is None
+    assert "another kitepipe asks Kite" in found["kite"][1]

@@ -68,6 +68,16 @@ def test_a_commit_keeps_all_about_a_reply(staging: Staging) -> None:
     ]
 
 
+def test_the_last_settled_candle_is_found_however_old(staging: Staging) -> None:
+    """Of ten dates the first three are settled: the third counts, not only the newest are seen."""
+    days = [DAY - timedelta(9 - number) for number in range(10)]
+    with ReplyWriter(staging) as writer:
+        commit(writer, series(), Window(days[0], DAY), candles(days), settled=days[2])
+    with staging.cursor() as cursor:
+        rows = cursor.execute("select last_candle, last_settled_candle from reply").fetchall()
+    assert rows == [(DAY, days[2])]
+
+
 def test_a_failure_is_remembered(staging: Staging) -> None:
     """A window that was asked in vain is a chunk with its error, and no reply."""
     with ReplyWriter(staging) as writer:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
-from kitepipe.errors import Collision, SeriesRefused
+from kitepipe.errors import Collision, SeriesRefused, WarehouseError, WarehouseError
 from kitepipe.model import Interval
 from kitepipe.warehouse import DatabaseManager, ReplyCounts
 from kitepipe.warehouse_rows import instant
+from tests.servers import Look
 from tests.warehouse_help import (
     FIRST_US,
     LAST_US,
@@ -120,6 +122,30 @@ def test_what_the_server_refuses_concerns_this_series_alone(
     assert load(db, series_id, new=columns(minutes(0))).rows == 1
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "set transaction read only",
+        "do $$ begin raise 'could not extend file' using errcode = 'disk_full'; end $$",
+        "do $$ begin raise 'out of shared memory' using errcode = 'out_of_memory'; end $$",
+    ],
+)
+def test_what_is_wrong_with_the_whole_server_is_no_matter_of_one_series(
+    db: DatabaseManager, series_id: int, trouble: str
+) -> None:
+    """A full disk or a server that takes no writes ends the load (exit 13) at the first series."""
+
+    def meet() -> None:
+        with db.series(series_id, Interval.MINUTE) as series:
+            with db.connection.cursor() as cursor:
+                cursor.execute(trouble)
+            series.copy_new(columns(minutes(0)), 1)
+
+    with pytest.raises(WarehouseError) as caught:
+        meet()
+    assert (type(caught.value), caught.value.exit_code) == (WarehouseError, 13)
+
+
 def test_two_loaders_of_one_series_take_turns(dsn: str, series_id: int) -> None:
     """The second waits for the first one's commit, and then sees what it did."""
     order: list[Any] = []
@@ -180,3 +206,20 @@ def test_the_session_of_the_caller_does_not_matter(dsn: str, series_id: int) -> 
                 assert cursor.fetchone() == ("read committed",)
     finally:
         look_at(dsn, f"alter database {name} reset default_transaction_isolation")
+
+
+def test_a_session_that_cannot_be_set_leaves_no_connection(plain_dsn: str, look: Look) -> None:
+    """Where a schema of the database's owner hides the server's functions, the door is shut."""
+    look("create schema hides")
+    look(
+        "create function hides.set_config(text, text, boolean) returns text language plpgsql as "
+        "$$ begin raise exception 'not here'; end $$"
+    )
+    hiding = make_dsn(plain_dsn, options="-c search_path=hides,pg_catalog", application_name="left")
+    with pytest.raises(WarehouseError, match="not here") as refused:
+        DatabaseManager(hiding).open()
+    left = "select count(*) from pg_stat_activity where application_name = 'left'"
+    deadline = time.monotonic() + 5  # the server takes a moment to see that we are gone
+    while look(left) != [(0,)]:
+        assert time.monotonic() < deadline, refused.value
+        time.sleep(0.05)
