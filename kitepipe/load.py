@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 
@@ -38,7 +38,7 @@ _CANCEL_AGAIN_S = 0.1
 class LoadOptions:
     """How a load goes: `dsn` of the warehouse, its number of connections at once."""
 
-    dsn: str
+    dsn: str = field(repr=False)  # it may hold a password
     load_workers: int = 2
     replay: bool = False
     as_of: datetime | None = None

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kitepipe.load import LoadOptions
 from tests.load_help import Hand, candle, candles, closes, day, footprint, with_schema
 from tests.servers import Look, looking
 
@@ -185,6 +186,12 @@ def test_any_order_of_loading_gives_the_same_table(
         hand.load()
     assert closes(look) == _expected(replies)
     assert look("select coalesce(sum(candles), 0) from kite_series") == [(len(closes(look)),)]
+
+
+def test_a_password_does_not_show_in_the_options_of_a_load() -> None:
+    """The DSN may hold a password: whoever prints or logs the options does not print it."""
+    options = LoadOptions("postgresql://kite:hunter2@db/kite")
+    assert "hunter2" not in f"{options} {options!r}"
 
 
 def test_as_of_shows_what_was_known_then(hand: Hand, look: Look, plain_dsn: str) -> None:
