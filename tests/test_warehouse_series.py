@@ -163,6 +163,21 @@ def test_changed_and_gone_candles(db: DatabaseManager, series_id: int) -> None:
     assert stored == plain(columns(minutes(0), oi=3)) + plain(changed)
 
 
+def test_each_group_of_a_series_writes_its_own_candles_alone(
+    db: DatabaseManager, series_id: int
+) -> None:
+    """What one group changed or deleted is not written or deleted again by the next group."""
+    load(db, series_id, new=columns(minutes(0, 1, 2)))
+    with db.series(series_id, Interval.MINUTE) as series:
+        series.update_changed(columns(minutes(0, 1), price=5.0), 2)
+        series.update_changed(columns(minutes(1), price=6.0), 2)
+        series.delete_gone(columns(minutes(1))["at_us"])
+        series.copy_new(columns(minutes(1), price=7.0), 2)
+        assert series.delete_gone(columns(minutes(0, 2))["at_us"]) == 2
+        series.finish({})
+        assert plain(series.existing(FIRST_US, LAST_US)) == plain(columns(minutes(1), price=7.0))
+
+
 def test_deleting_what_is_not_there_counts_nothing(db: DatabaseManager, series_id: int) -> None:
     """delete_gone returns how many candles there were, and the series row follows that."""
     load(db, series_id, new=columns(minutes(0, 1)))

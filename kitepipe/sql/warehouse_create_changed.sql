@@ -1,4 +1,4 @@
--- Where changed candles wait for their upsert; empty again after each transaction.
+-- Where changed candles wait for their upsert: those of the group in hand, no others.
 -- Writes temp table kite_changed. One row is one candle of the series in hand.
 create temp table if not exists kite_changed (
     date timestamptz not null,
@@ -9,4 +9,5 @@ create temp table if not exists kite_changed (
     volume bigint not null,
     oi bigint,
     batch_id bigint not null
-) on commit delete rows
+) on commit delete rows;
+truncate kite_changed
