@@ -27,6 +27,9 @@ _ADVICE_CONNECT = (
 _MISSING = {errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN, errorcodes.UNDEFINED_OBJECT}
 # The server went away under us: class 08 and the three ways of being shut down.
 _LOST = {errorcodes.ADMIN_SHUTDOWN, errorcodes.CRASH_SHUTDOWN, errorcodes.CANNOT_CONNECT_NOW}
+# The whole server is in trouble, not one series: class 53 (disk full, out of memory, too many
+# connections), and a standby or a database that takes no writes.
+_EVERYBODYS = "53"
 # Another transaction was in the way; from the start it will come through.
 _AGAIN = {
     errorcodes.UNIQUE_VIOLATION,
@@ -89,6 +92,8 @@ def _kind(
         return SchemaMissing
     if code in _AGAIN and refused is SeriesRefused:
         return Collision
+    if code.startswith(_EVERYBODYS) or code == errorcodes.READ_ONLY_SQL_TRANSACTION:
+        return WarehouseError
     return refused
 
 

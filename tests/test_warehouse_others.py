@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from kitepipe.errors import Collision, SeriesRefused, WarehouseError, WarehouseError
+from kitepipe.errors import Collision, SeriesRefused, WarehouseError
 from kitepipe.model import Interval
 from kitepipe.warehouse import DatabaseManager, ReplyCounts
 from kitepipe.warehouse_rows import instant
