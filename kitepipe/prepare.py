@@ -14,7 +14,7 @@ from kitepipe import fetch as stage
 from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
 from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
-from kitepipe.errors import KitepipeError, UsageError
+from kitepipe.errors import KitepipeError, KiteUnreachable, RequestFailed, UsageError
 from kitepipe.fetch_plan import Horizon, plan_jobs
 from kitepipe.fetch_queue import Job
 from kitepipe.gaps import holes_since, repair_jobs
@@ -173,12 +173,18 @@ def take_dumps(
     now: datetime,
     progress: Progress,
 ) -> SnapshotReport:
-    """Take the dump of each exchange ("" is all at once) and return what they changed."""
+    """Take the dump of each exchange ("" is all at once) and return what they changed.
+
+    Raises KiteUnreachable where one cannot be had: without it nobody knows what to ask.
+    """
     reports = [SnapshotReport(taken=False)]
     if exchanges:
         with progress.meter("instruments", len(exchanges), "dumps") as meter:
             for exchange in exchanges:
-                dump, _ = kite.fetch_instruments(exchange)
+                try:
+                    dump, _ = kite.fetch_instruments(exchange)
+                except RequestFailed as error:
+                    raise KiteUnreachable(str(error)) from error
                 reports.append(take_snapshot(staging, dump, exchange, now))
                 meter.advance(1, exchange)
     return SnapshotReport.sum(reports)

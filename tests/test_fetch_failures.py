@@ -103,6 +103,18 @@ def test_all_instruments_failed_is_an_exception(tmp_path: Path) -> None:
             fetch(kite, told)
 
 
+def test_a_dump_that_cannot_be_had_is_kite_away(tmp_path: Path) -> None:
+    """The session is good, the dump is refused: `run` loads what is staged, as without a session.
+
+    The server admits two requests a second beside history: the third one is the dump.
+    """
+    with sandbox(rate_limit=1000, other_rate_limit=2) as kite:
+        told = settings_for(kite, tmp_path / "s.duckdb", max_attempts=1)
+        with pytest.raises(KiteUnreachable, match="instruments NSE: HTTP 429"):
+            fetch(kite, told)
+        assert kite.requests.historical == 0
+
+
 def test_an_invalid_token_refuses_that_instrument_only(tmp_path: Path) -> None:
     """It is asked once, for all its intervals, and the rest are covered."""
     with sandbox() as kite:
