@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kitepipe.load_series import SeriesResult, SeriesWork
+from kitepipe.staging_series import SeriesKey
 from kitepipe.summary import Failure, LoadReport
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ class Tally:
 
     series: int = 0
     replies: int = 0
-    waiting: int = 0
+    waiting: dict[SeriesKey, int] = field(default_factory=dict)
     candles: dict[str, int] = field(default_factory=dict)
     rules: dict[str, int] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
@@ -39,7 +40,8 @@ class Tally:
         with self.lock:
             self.series += 1
             self.replies += result.replies
-            self.waiting += result.waiting
+            # A run may load a series twice: what waited then may be whole now.
+            self.waiting[work.series.key] = result.waiting
             for kind, count in totals.items():
                 self.candles[kind] = self.candles.get(kind, 0) + count
             for rule, count in result.rules.items():
@@ -54,8 +56,9 @@ class Tally:
 
     def report(self) -> LoadReport:
         """Return it as the verb's report."""
+        count = sum(self.waiting.values())
         waiting = (
-            f"{self.waiting} replies wait: their series were re-based and are not fetched anew "
+            f"{count} replies wait: their series were re-based and are not fetched anew "
             "in full; the next fetch goes on with them"
         )
         candles: dict[str, Any] = {kind: self.candles.get(kind, 0) for kind in _KINDS}
@@ -63,8 +66,9 @@ class Tally:
             series=self.series,
             replies=self.replies,
             **candles,
+            waiting=count,
             quarantine_rules=dict(sorted(self.rules.items())),
             seconds=time.monotonic() - self.started,
             failures=list(self.failures),
-            warnings=[waiting] if self.waiting else [],
+            warnings=[waiting] if count else [],
         )

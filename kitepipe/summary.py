@@ -160,13 +160,15 @@ class LoadReport(Report):
     equal: int = 0
     held: int = 0
     quarantined: int = 0
+    waiting: int = 0  # replies of series that were re-based and are not fetched anew in full
     quarantine_rules: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def exit_code(self) -> int:
-        """Return 3 where a series failed or a candle was quarantined in this run."""
-        return EXIT_INCOMPLETE if self.failures or self.quarantined else EXIT_DONE
+        """Return 3 where a series failed or waits, or a candle was quarantined in this run."""
+        missing = self.failures or self.quarantined or self.waiting
+        return EXIT_INCOMPLETE if missing else EXIT_DONE
 
 
 @dataclass(frozen=True, slots=True)

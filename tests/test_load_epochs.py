@@ -36,6 +36,7 @@ def test_the_new_base_is_taken_when_it_is_whole_and_not_before(hand: Hand, look:
     hand.prices(4, 7, 50, minute=2)
     report = hand.load()
     assert (report.new, report.changed) == (0, 0)
+    assert (report.waiting, report.exit_code) == (2, 3)
     assert ["2 replies wait" in warning for warning in report.warnings] == [True]
     assert footprint(look) == before
     hand.prices(0, 3, 50, minute=3)
@@ -43,6 +44,7 @@ def test_the_new_base_is_taken_when_it_is_whole_and_not_before(hand: Hand, look:
     with _watching(hand, seen):
         report = hand.load()
     assert (report.new, report.changed, report.warnings) == (1, 10, [])
+    assert (report.waiting, report.exit_code) == (0, 0)
     assert seen <= {frozenset({100.0}), frozenset({50.0})}
     assert closes(look) == dict.fromkeys(range(11), 50)
 
@@ -123,9 +125,11 @@ def test_a_split_seen_over_http_and_fetched_in_two_runs(
     kite.split("NSE:INFY", date(2026, 11, 20), 2.0)
     half = pipeline.run(settings, Bounds(max_requests=2), Silent())
     assert len(half.fetch.rebased) == 1
+    assert half.load.exit_code == 3
     assert any("replies wait" in warning for warning in half.load.warnings)
     assert candles(look) == old
-    pipeline.run(settings, Bounds(), Silent())
+    rest = pipeline.run(settings, Bounds(), Silent())
+    assert (rest.load.waiting, rest.exit_code) == (0, 0)  # it waited at the start of this run
     fresh = replace(settings, staging=tmp_path / "b.duckdb", dsn=with_schema(plain_dsn))
     pipeline.run(fresh, Bounds(), Silent())
     with looking(plain_dsn) as inside:

@@ -158,6 +158,7 @@ def _load(report: LoadReport) -> list[str]:
             Row("equal", report.equal),
             Row("held", report.held, "not settled yet: asked for again" if report.held else ""),
             Row("quarantined", report.quarantined, rules),
+            Row("waiting", report.waiting or None, "replies, until all is fetched anew"),
         ]
     )
 
