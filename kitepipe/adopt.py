@@ -1,7 +1,7 @@
-"""Adopt what the warehouse already covers, for a staging file that has nothing yet.
+"""Adopt what the warehouse already covers, for series of which staging knows nothing yet.
 
-Done once per series: afterwards staging knows by itself. The warehouse's last session comes
-along, so that a history that was re-based since shows itself.
+Done once per series: afterwards staging knows by itself, also that there was nothing. The
+warehouse's last session comes along, so that a history that was re-based since shows itself.
 """
 
 import json
@@ -17,6 +17,7 @@ from kitepipe.model import IST, Series
 from kitepipe.sessions import utc_bounds
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, naive, transaction
+from kitepipe.staging_series import SeriesKey, key_of
 from kitepipe.warehouse import DatabaseManager
 from kitepipe.warehouse_reads import SeriesCoverage
 
@@ -26,8 +27,10 @@ log = logging.getLogger(__name__)
 def adopt_coverage(cursor: Cursor, dsn: str, series: Sequence[Series]) -> int:
     """Note in staging what the warehouse has of `series`; return how many it has something of.
 
-    A database without kitepipe's tables has nothing. One that cannot be reached is a
-    WarehouseError with advice: asking everything again would cost hours.
+    Of the others it is noted that nothing was there. A database without kitepipe's tables has
+    nothing, and nothing is noted: it may be the wrong one. One that cannot be reached is a
+    WarehouseError with advice, unless all are new listings: asking everything again would cost
+    hours.
     """
     try:
         with DatabaseManager(dsn) as warehouse:
@@ -41,13 +44,18 @@ def adopt_coverage(cursor: Cursor, dsn: str, series: Sequence[Series]) -> int:
     except SchemaMissing:
         return 0
     except WarehouseError as error:
+        if _newly_listed(cursor).issuperset(one.instrument_key for one in series):
+            log.warning("%s; asked whole: %d series, newly listed", error, len(series))
+            return 0
         raise WarehouseError(
-            f"{error}; staging is empty and the warehouse may have it all: bring it up, or use "
-            "--from-scratch to ask everything again"
+            f"{error}; staging has nothing of {len(series)} series and the warehouse may have it "
+            "all: bring it up, or use --from-scratch to ask everything again"
         ) from error
+    there = {key_of(one) for one, _, _ in found}
     with transaction(cursor):
         for one, covered, candles in found:
             _note(cursor, one, covered, candles)
+        _note_nothing(cursor, [key for one in series if (key := key_of(one)) not in there])
     if found:
         log.info("%d series are covered in the warehouse already", len(found))
     return len(found)
@@ -68,6 +76,11 @@ def _identity(of: Series | SeriesCoverage) -> tuple[object, ...]:
     contract = (instrument.tradingsymbol, instrument.strike, instrument.instrument_type)
     terms = contract if instrument.expiry else (instrument.instrument_token,)
     return (instrument.exchange, instrument.expiry, terms, of.interval, of.continuous)
+
+
+def _newly_listed(cursor: Cursor) -> set[int]:
+    """Return the instruments that came to their exchange's list since its first dump here."""
+    return {key for (key,) in cursor.execute(load("staging_select_newly_listed")).fetchall()}
 
 
 def _last_session(warehouse: DatabaseManager, coverage: SeriesCoverage) -> Mapping[str, Any]:
@@ -98,6 +111,12 @@ def _note(
                 "body": _body(candles) if holds else "",
             },
         )
+
+
+def _note_nothing(cursor: Cursor, keys: Sequence[SeriesKey]) -> None:
+    names = ("keys", "intervals", "continuous")
+    columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
+    cursor.execute(load("staging_insert_warehouse_nothing"), dict(zip(names, columns, strict=True)))
 
 
 def _body(candles: Mapping[str, Any]) -> str:

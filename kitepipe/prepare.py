@@ -131,12 +131,13 @@ def fetching(
 def _known(
     settings: Settings, bounds: Bounds, cursor: Cursor, series: Sequence[Series]
 ) -> dict[SeriesKey, StagedKnowledge]:
-    """Return what staging knows; where that is nothing, what the warehouse covers is adopted."""
+    """Return what staging knows; of what it does not, what the warehouse covers is adopted."""
     known = select_known(cursor, oi=settings.oi)
-    if known or not series or settings.dsn is None or bounds.from_scratch:
+    unknown = [one for one in series if key_of(one) not in known]
+    if not unknown or settings.dsn is None or bounds.from_scratch:
         return known
     with warehouse_dsn(settings) as dsn:
-        adopt_coverage(cursor, dsn, series)
+        adopt_coverage(cursor, dsn, unknown)
     return select_known(cursor, oi=settings.oi)
 
 

@@ -11,7 +11,7 @@ import pytest
 from kitepipe import pipeline
 from kitepipe.config import Settings
 from kitepipe.errors import WarehouseError
-from kitepipe.model import Interval
+from kitepipe.model import Instrument, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
@@ -19,6 +19,7 @@ from kitepipe.summary import RunReport
 from tests.sandbox_asking import ist, sandbox
 
 LATE = ist(2026, 11, 17, 20)
+NOWHERE = "host=127.0.0.1 port=1 dbname=nowhere"
 
 
 @pytest.fixture
@@ -100,10 +101,52 @@ def test_without_the_warehouse_an_empty_staging_file_is_not_filled_blindly(
     kite: Sandbox, settings: Settings
 ) -> None:
     """A warehouse that is down ends the run with exit 13 and names --from-scratch."""
-    down = replace(settings, dsn="host=127.0.0.1 port=1 dbname=nowhere")
+    down = replace(settings, dsn=NOWHERE)
 
     with pytest.raises(WarehouseError, match="--from-scratch") as caught:
         pipeline.fetch(down, Bounds(), Silent())
 
     assert caught.value.exit_code == 13
     assert kite.requests.historical == 0
+
+
+def test_what_is_wanted_later_is_adopted_too(
+    kite: Sandbox, settings: Settings, tmp_path: Path
+) -> None:
+    """A staging file that knows one instrument adopts the next one as well."""
+    _run(settings)
+    fresh = replace(settings, staging=tmp_path / "two.duckdb")
+    _run(replace(fresh, tradingsymbols=("NSE:INFY",)))
+    kite.set_now(ist(2026, 11, 19, 20))
+    kite.clear_log()
+
+    report = _run(fresh)
+
+    assert kite.requests.historical == 2
+    assert report.load.new == 4
+
+
+def test_the_warehouse_is_looked_at_once(settings: Settings) -> None:
+    """Where it had nothing, that is noted: planning again does not need it."""
+    pipeline.apply_schema(settings)
+    planned = pipeline.plan_fetch(settings, Bounds())
+    down = replace(settings, dsn=NOWHERE)
+
+    assert pipeline.plan_fetch(down, Bounds()) == planned
+    with pytest.raises(WarehouseError, match="--from-scratch"):
+        pipeline.plan_fetch(replace(down, tradingsymbols=("NSE:SBIN",)), Bounds())
+
+
+def test_a_new_listing_does_not_need_the_warehouse(kite: Sandbox, settings: Settings) -> None:
+    """What joined the list since the first dump is asked whole while the warehouse is down."""
+    _run(settings)
+    token = 88_888 * 256 + 1
+    newcomer = Instrument(token, "NSE", "NEWCOMER", segment="NSE", exchange_token=88_888)
+    kite.list_instrument(newcomer, first_day=date(2026, 11, 18), at=ist(2026, 11, 18, 8, 30))
+    kite.set_now(ist(2026, 11, 19, 20))
+    down = replace(settings, dsn=NOWHERE, tradingsymbols=("NSE:INFY", "NSE:NEWCOMER"))
+
+    report = pipeline.fetch(down, Bounds(), Silent())
+
+    assert report.failures == []
+    assert report.instruments == 2

@@ -128,9 +128,9 @@ create table rebase (
     reply_id bigint not null
 );
 
--- What the warehouse already had of a series when staging had nothing. body is its last session
--- (last_candle) in the form of a reply, so that a re-based history shows itself against it too;
--- both are empty on the rows that do not hold that session.
+-- What the warehouse already had of a series when staging had nothing of it; an empty run of dates
+-- where that was nothing. body is its last session (last_candle) in the form of a reply, so that a
+-- re-based history shows itself against it too; both are empty on rows that do not hold it.
 create table warehouse_coverage (
     instrument_key bigint not null,
     interval varchar not null,

@@ -1,4 +1,4 @@
--- What this warehouse covers, for a staging file that has nothing yet.
+-- What this warehouse covers, for series of which a staging file has nothing yet.
 -- Reads kite_series, kite_instruments, kite_load_ledger. One row is one series: its instrument
 -- (the columns of model.Instrument in order), first and last candle, the IST date of the last, and
 -- the dates that replies of its epoch settled, as two arrays (first and last dates of islands).
