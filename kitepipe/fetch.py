@@ -26,7 +26,10 @@ from kitepipe.summary import FetchReport
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """How a run of `fetch` goes; `deadline` and `max_requests` bound it."""
+    """How a run of `fetch` goes; `deadline` and `max_requests` bound it.
+
+    `up_to_date` instruments are wanted as well, and have nothing to ask.
+    """
 
     parallel_workers: int = 8
     batch_size: int = 50
@@ -34,6 +37,7 @@ class FetchOptions:
     max_requests: int | None = None
     deadline: datetime | None = None
     clock: Callable[[], datetime] = utc_now
+    up_to_date: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def fetch(
     or AllInstrumentsFailed; each carries the report, and what was staged stays.
     """
     started, before = time.monotonic(), kite.requests
-    tally = Tally(planned=sum(len(job.windows) for job in jobs))
+    tally = Tally(sum(len(job.windows) for job in jobs), options.up_to_date)
 
     def report() -> FetchReport:
         return tally.report(jobs, kite.requests - before, time.monotonic() - started)

@@ -137,7 +137,7 @@ class Intake:
         """Count a failure in a row; too many are the end."""
         in_a_row = self.tally.failed_in_a_row
         in_a_row.append(job.series.instrument_key)
-        is_general = len(set(in_a_row)) > 1 or not self.tally.succeeded
+        is_general = len(set(in_a_row)) > 1 or not (self.tally.succeeded or self.tally.up_to_date)
         if len(in_a_row) >= _FAILURES_IN_A_ROW and is_general:
             raise KiteUnreachable(
                 f"{len(in_a_row)} windows failed one after another, the last with: {why}; what "

@@ -11,9 +11,13 @@ from kitepipe.summary import Failure, FetchReport
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of one run; instruments are counted by their key, caps are the server's own."""
+    """The counts of one run; instruments are counted by their key, caps are the server's own.
+
+    `up_to_date` instruments have nothing to ask: the run cannot fail them.
+    """
 
     planned: int = 0
+    up_to_date: int = 0
     done: int = 0
     retries: int = 0
     replies: int = 0
@@ -40,9 +44,10 @@ class Tally:
         self.clock_warning = self.clock_warning or _clock_warning(reply)
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Raise AllInstrumentsFailed where nothing else happened."""
+        """Raise AllInstrumentsFailed where nothing else happened, and no other was wanted."""
         keys = {job.series.instrument_key for job in jobs}
-        if self.failures and not self.succeeded and self.failed >= keys:
+        all_failed = not self.up_to_date and not self.succeeded and self.failed >= keys
+        if self.failures and all_failed:
             raise AllInstrumentsFailed(
                 f"all {len(keys)} instruments failed; the first: {self.failures[0].why}"
             )

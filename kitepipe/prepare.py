@@ -114,6 +114,7 @@ def fetching(
             jobs = repair_jobs(cursor, series, known, horizon)
         else:
             jobs = plan_jobs(series, known, horizon)
+        instruments = len({one.instrument_key for one in series})
         warnings = [] if series else ["no listed instrument matches the filters: nothing to do"]
         options = stage.FetchOptions(
             settings.parallel_workers,
@@ -122,8 +123,8 @@ def fetching(
             bounds.max_requests,
             _deadline(bounds, now),
             _running_from(now, clock),
+            instruments - len({job.series.instrument_key for job in jobs}),
         )
-        instruments = len({one.instrument_key for one in series})
         losses = partial(new_losses, settings, now.astimezone(IST).date())
         yield Fetching(staging, kite, beat, jobs, instruments, options, warnings, losses)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,6 +102,22 @@ def test_all_instruments_failed_is_an_exception(tmp_path: Path) -> None:
         told = settings_for(kite, tmp_path / "s.duckdb", max_attempts=1)
         with pytest.raises(AllInstrumentsFailed, match="all 3 instruments failed; the first: NSE:"):
             fetch(kite, told)
+
+
+@pytest.mark.parametrize("intervals", [(Interval.DAY,), (Interval.MINUTE_15, Interval.MINUTE_60)])
+def test_the_last_instrument_failing_is_not_all(
+    tmp_path: Path, intervals: tuple[Interval, ...]
+) -> None:
+    """Two are up to date, the third fails, once or twenty times in a row: that is incomplete."""
+    with sandbox() as kite:
+        told = settings_for(
+            kite, tmp_path / "s.duckdb", tradingsymbols=SOME[:2], candle_interval=intervals
+        )
+        fetch(kite, told)
+        kite.fail(SOME[2], "500")
+        report = fetch(kite, replace(told, tradingsymbols=SOME[:3], max_attempts=1))
+    assert {failure.what.split()[0] for failure in report.failures} == {f"NSE:{SOME[2]}"}
+    assert (report.exit_code, report.instruments, report.replies) == (3, 3, 0)
 
 
 def test_a_dump_that_cannot_be_had_is_kite_away(tmp_path: Path) -> None:
