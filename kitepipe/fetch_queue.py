@@ -56,8 +56,10 @@ class Job:
     """One series with the windows still to ask; the only thing in a fetch that changes.
 
     `life` is all there can be of the series. `session` is the newest settled date with a candle,
-    `period` the 08:00 IST period of the replies so far. Where replies of two periods would meet,
-    `must_compare` stands until a reply that holds `session` has been compared.
+    `period` the 08:00 IST period of the replies so far, `answered` that of the newest answer by
+    Kite's clock: what is asked later is never of an older one, whatever ours says. Where replies
+    of two periods would meet, `must_compare` stands until a reply that holds `session` has been
+    compared.
 
     `first` is the oldest date with a candle so far. A day job with a `search` goes back in time, a
     probe goes forward until there is one. `after` is the job that finds out where this one's
@@ -71,6 +73,7 @@ class Job:
     epoch: datetime = FIRST_EPOCH
     session: date | None = None
     period: date | None = None
+    answered: date | None = None
     must_compare: bool = False
     staged: StagedSeries | None = None  # what this run has staged of it
     first: date | None = None
@@ -97,6 +100,7 @@ class Job:
         """Take the next window, None at the end; where periods would meet, one with `session`."""
         if self.after:
             self._begin_at(self.after.start)
+        period = max(period, self.answered or period)
         if self.windows and self.session and self.period not in (None, period):
             self.must_compare = True
         if not self.must_compare or not self.session:
@@ -116,9 +120,11 @@ class Job:
         it counts for the first, and is compared even where no window is left.
         """
         sessions = [day for day in reply.contents.newest_sessions if day <= settled]
-        self.session = max(filter(None, [self.session, *sessions]), default=None)
-        self.period = asked
-        self.must_compare = answered > asked
+        self.period = max(asked, self.answered or asked)
+        self.must_compare = answered > self.period
+        if not (self.must_compare and self.session):  # else it would be compared with itself
+            self.session = max(filter(None, [self.session, *sessions]), default=None)
+        self.answered = max(answered, self.period)
         if not self.series.probe:
             self.staged = _and(self.staged or self._nothing(), reply)
         self._look_for_the_start(window, reply.contents.first_candle)

@@ -1,7 +1,7 @@
 """One staging file and one database through time, and what a single download afterwards holds."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,6 +36,11 @@ def table(look: Look) -> Table:
     found = look(_TABLE)
     assert len(set(found)) == len(found), "a candle stands there twice"
     return set(found)
+
+
+def differing(one: Iterable[Any], other: Iterable[Any]) -> list[Any]:
+    """Return a few of the candles that only one of them has: a whole diff takes minutes."""
+    return sorted(set(one) ^ set(other), key=str)[:3]
 
 
 class Course:
@@ -81,16 +86,16 @@ class Course:
         self.settings = replace(self.settings, candle_interval=tuple(map(Interval, names)))
 
     @contextmanager
-    def watched(self, look_at: str) -> Iterator[list[frozenset[Any]]]:
-        """Look at a column all the time from another connection; yields what each look saw."""
-        seen: list[frozenset[Any]] = []
+    def watched(self) -> Iterator[set[frozenset[Any]]]:
+        """Look at the table all the time from another connection; yields what was seen."""
+        seen: set[frozenset[Any]] = set()
         over = threading.Event()
 
         def watch() -> None:
             with looking(str(self.settings.dsn)) as look:
                 while not over.is_set():
-                    seen.append(frozenset(row[0] for row in look(look_at)))
-                    over.wait(0.005)
+                    seen.add(frozenset(table(look)))
+                    over.wait(0.02)
 
         thread = threading.Thread(target=watch)
         thread.start()

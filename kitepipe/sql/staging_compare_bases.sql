@@ -1,6 +1,7 @@
 -- Compares the prices of one session in two bodies of a series.
 -- Parameters: $old, $new (bodies), $session (date), $is_day. One row: prices compared, lower and
 -- upper bound of the factor new/old that all of them allow, how many differ, and the mean factor.
+-- Where most agree on a factor, those that differ otherwise were corrected on top: left out.
 -- Kite rounds adjusted prices to 0.05, so each lies within 0.025 of the exact one.
 with
 body as (
@@ -51,11 +52,36 @@ pair as (
         old.which = 'old' and new.which = 'new'
         and old.value > 0.025 and new.value > 0.025
         and isfinite(old.value) and isfinite(new.value)
+),
+bound as (
+    select
+        before, after,
+        (after - 0.025) / (before + 0.025) as lower,
+        (after + 0.025) / (before - 0.025) as upper
+    from pair
+),
+factor as (
+    -- a factor that most prices allow is the lower bound of one of them
+    select one.lower as factor, count(*) as votes
+    from (select distinct lower from bound) as one
+    inner join bound as other on one.lower between other.lower and other.upper
+    group by one.lower
+    order by votes desc, factor
+    limit 1
+),
+agreeing as (
+    -- those that were corrected as well agree on nothing, and differ in any case
+    select bound.*
+    from bound, factor
+    where
+        factor between lower and upper
+        or before = after
+        or 2 * votes <= (select count(*) from bound)
 )
 select
     count(*) as compared,
-    max((after - 0.025) / (before + 0.025)) as lower,
-    min((after + 0.025) / (before - 0.025)) as upper,
+    max(lower) as lower,
+    min(upper) as upper,
     count(*) filter (where before <> after) as differing,
     sum(after) / sum(before) as ratio
-from pair
+from agreeing
