@@ -93,6 +93,7 @@ def _last_session(warehouse: DatabaseManager, coverage: SeriesCoverage) -> Mappi
 def _note(
     cursor: Cursor, series: Series, coverage: SeriesCoverage, candles: Mapping[str, Any]
 ) -> None:
+    first = coverage.first.astimezone(IST).date() if coverage.first else None
     session = coverage.last_session
     has_oi = bool(candles) and bool(np.ma.count(candles["oi"]))
     for window in coverage.settled:
@@ -106,6 +107,7 @@ def _note(
                 "oi": has_oi,
                 "first_date": window.first,
                 "last_date": window.last,
+                "first_candle": first,
                 "last_candle": session if holds else None,
                 "fetched_at": naive(coverage.last_success),
                 "body": _body(candles) if holds else "",

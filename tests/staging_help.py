@@ -81,6 +81,7 @@ def adopt(
             "oi": of.oi,
             "first_date": window.first,
             "last_date": window.last,
+            "first_candle": window.first,
             "last_candle": session,
             "fetched_at": naive(at),
             "body": text,

@@ -15,6 +15,8 @@ from kitepipe.model import Instrument, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
+from kitepipe.staging import Staging
+from kitepipe.staging_series import select_known
 from kitepipe.summary import RunReport
 from tests.sandbox_asking import ist, sandbox
 
@@ -150,3 +152,19 @@ def test_a_new_listing_does_not_need_the_warehouse(kite: Sandbox, settings: Sett
 
     assert report.failures == []
     assert report.instruments == 2
+
+
+def test_the_first_candle_is_adopted_too(settings: Settings, tmp_path: Path) -> None:
+    """Where history begins is known as before: at the first candle, not where asking began."""
+    young = replace(settings, tradingsymbols=("NSE:ETERNAL",))
+    _run(young)
+    fresh = replace(young, staging=tmp_path / "two.duckdb")
+    pipeline.plan_fetch(fresh, Bounds())
+
+    firsts = []
+    for file in (young.staging, fresh.staging):
+        with Staging.read(file) as staging, staging.cursor() as cursor:
+            (known,) = select_known(cursor, oi=False).values()
+            firsts.append(known.known.first_session)
+
+    assert firsts == [date(2021, 7, 23)] * 2

@@ -131,6 +131,7 @@ create table rebase (
 -- What the warehouse already had of a series when staging had nothing of it; an empty run of dates
 -- where that was nothing. body is its last session (last_candle) in the form of a reply, so that a
 -- re-based history shows itself against it too; both are empty on rows that do not hold it.
+-- first_candle is the first date with a candle that the warehouse had of the series.
 create table warehouse_coverage (
     instrument_key bigint not null,
     interval varchar not null,
@@ -138,6 +139,7 @@ create table warehouse_coverage (
     oi boolean not null,
     first_date date not null,
     last_date date not null,
+    first_candle date,
     last_candle date,
     fetched_at timestamp not null,
     body varchar not null

@@ -2,8 +2,8 @@
 -- Parameter: $oi; where true only replies that were asked with oi cover anything. The price base
 -- is told by all: what is asked again for its oi may have been re-based meanwhile.
 -- One row a series: instrument_key, interval, continuous, epoch, fetched_at of the newest reply and
--- its clocks (http_date, asked_at; all UTC), first date with a candle, last settled date with one, and the islands as two
--- lists (first and last dates).
+-- its clocks (http_date, asked_at; all UTC), first date with a candle, last settled date with one,
+-- and the islands as two lists (first and last dates).
 with
 present as (
     select instrument_key, interval, continuous, max(epoch) as epoch
@@ -21,7 +21,7 @@ success as (
     select
         instrument_key, interval, continuous, oi,
         fetched_at, {'http_date': fetched_at, 'asked_at': fetched_at}, last_candle,
-        first_date, first_date, last_date
+        first_candle, first_date, last_date
     from warehouse_coverage
 ),
 counted as (
