@@ -12,6 +12,7 @@ from typing import Any
 from kitepipe.config import ConfigLoader, Settings, changed
 from kitepipe.doctor import doctor
 from kitepipe.doors import kite_door, warehouse_dsn
+from kitepipe.errors import SchemaMissing
 from kitepipe.forecast import forecast
 from kitepipe.holder import reading
 from kitepipe.load import works
@@ -136,10 +137,13 @@ def import_historic_data_from_kite(
     elif overrides:
         settings = changed(settings, **overrides)
     if not settings.enabled:
-        return RunReport(warnings=["enabled = false: nothing was done"])
+        return _disabled()
     with warehouse_dsn(settings) as dsn:
         with DatabaseManager(dsn) as warehouse:
-            warehouse.apply_schema()
+            try:
+                warehouse.check_schema()
+            except SchemaMissing:
+                warehouse.apply_schema()
         return run(replace(settings, dsn=dsn), bounds or Bounds(), progress or Silent())
 
 
@@ -147,8 +151,14 @@ def process_instrument(
     instrument: str, interval: Interval | str, settings: Settings, bounds: Bounds | None = None
 ) -> RunReport:
     """Fetch and load one instrument, such as "NSE:INFY", at one interval; errors as `run`."""
-    one = replace(settings, tradingsymbols=(instrument,), candle_interval=(Interval(interval),))
+    if not settings.enabled:
+        return _disabled()
+    one = changed(settings, tradingsymbols=(instrument,), candle_interval=[interval])
     return run(one, bounds or Bounds(), Silent())
+
+
+def _disabled() -> RunReport:
+    return RunReport(warnings=["enabled = false: nothing was done"])
 
 
 __all__ = [

@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import make_dsn
 
 from kitepipe import pipeline
-from kitepipe.errors import AuthenticationError, WarehouseError
+from kitepipe.errors import AuthenticationError, UsageError, WarehouseError
 from kitepipe.model import Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
@@ -201,3 +202,32 @@ def test_a_scheduler_imports_with_one_call(kite: Sandbox, tmp_path: Path, plain_
     assert "enabled = false" in off.warnings[0]
     one = pipeline.process_instrument("NSE:SBIN", "day", given, SOME)
     assert (one.load.series, one.load.new) == (1, 15)
+
+
+def test_one_instrument_is_judged_as_any_settings(box: Box) -> None:
+    """process_instrument heeds `enabled` and refuses what flags would refuse."""
+    off = pipeline.process_instrument("NSE:SBIN", "day", box.settings(enabled=False), SOME)
+    assert "enabled = false" in off.warnings[0]
+    assert not box.settings().staging.exists()
+    with pytest.raises(UsageError, match="continuous"):
+        pipeline.process_instrument("NFO:NIFTY-CONT", "minute", box.settings(continuous=True))
+    with pytest.raises(UsageError, match='"daily"'):
+        pipeline.process_instrument("NSE:SBIN", "daily", box.settings())
+
+
+def test_a_scheduler_needs_no_owner_where_the_tables_are(box: Box, look: Look) -> None:
+    """Once the schema is there, a role that may only write rows imports."""
+    role = f"kite_loader_{os.getpid()}"
+    look(f"create role {role}")
+    try:
+        tables = look(
+            "select table_name from information_schema.tables where table_name ~ '^kite_'"
+        )
+        names = ", ".join(str(name) for (name,) in tables)
+        look(f"grant select, insert, update, delete on {names} to {role}")
+        dsn = make_dsn(box.dsn, options=f"-c role={role}")
+        given = box.settings(dsn=dsn, tradingsymbols=("NSE:INFY",))
+        assert pipeline.import_historic_data_from_kite(given, bounds=SOME).load.new == 15
+    finally:
+        look(f"drop owned by {role}")
+        look(f"drop role {role}")
