@@ -41,10 +41,11 @@ def kite_door(settings: Settings, *, wait: bool) -> Iterator[KiteClientWrapper]:
         BodyInspector() as inspector,
         KiteClientWrapper(options, limiter, inspector.inspect, stop.sleep) as kite,
     ):
+        kite.stop = stop.set
         try:
             yield kite
         finally:
-            stop.set()
+            kite.stop()
 
 
 @contextmanager

@@ -101,6 +101,7 @@ class _Run:
         try:
             self._work_through(in_order(batches(lanes(jobs), self._options.batch_size)))
         finally:
+            self._kite.stop()  # whoever waits to try again need not: its window is not settled
             self._save_the_rest()
 
     def _ask(self, request: Request) -> Reply:

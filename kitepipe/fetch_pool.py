@@ -3,6 +3,7 @@
 Threads are daemons: an interrupted run need not wait for an answer that is still on its way.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -68,7 +69,13 @@ class Pool(Generic[In, Out]):
             return None
 
     def close(self) -> None:
-        """Let idle threads end; busy ones end with their job, or with the process."""
+        """Let idle threads end; busy ones end with their job, or with the process.
+
+        Jobs that no thread has begun are dropped.
+        """
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()
         for _ in self._threads:
             self._jobs.put(None)
 

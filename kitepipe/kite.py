@@ -81,6 +81,7 @@ class KiteClientWrapper:
         sleep: Callable[[float], None] = tenacity.nap.sleep,
     ) -> None:
         self.clock: Callable[[], datetime] = utc_now
+        self.stop: Callable[[], None] = lambda: None  # ends what threads sleep in here, for good
         self._options = options
         self._limiter = limiter
         self._inspect = inspect

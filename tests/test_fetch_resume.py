@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import date
 from datetime import time as clock_time
@@ -15,7 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitepipe.errors import AuthenticationError, PlanMissing
+from kitepipe.fetch_pool import Pool
 from kitepipe.model import Interval, Window
+from kitepipe.plan import Bounds
+from kitepipe.prepare import fetching
+from kitepipe.progress import Silent
 from kitepipe.sandbox import Faults, Sandbox
 from kitepipe.settings import Settings
 from tests.fetch_help import SOME, Watching, asked, coverage, fetch, rows, settings_for, twice
@@ -168,6 +173,43 @@ def test_an_interrupt_ends_it_soon_and_keeps_what_is_staged(tmp_path: Path, sent
     assert b"staged work is kept" in told
     assert rows(staging, "select count(*) > 0 from reply") == [(True,)]
     assert not (tmp_path / "s.duckdb.run.json").exists()
+
+
+def test_a_fetch_that_ends_leaves_nobody_asking(tmp_path: Path) -> None:
+    """A worker that waits to try again ends with the stage: `run` goes on loading for hours."""
+
+    def interrupt(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with sandbox() as kite:
+        kite.fail("TCS", "503")
+        told = settings_for(kite, tmp_path / "s.duckdb", backoff_base_s=60.0)
+        with fetching(told, Bounds(), "run", lambda: kite.now, Silent()) as ready:
+            with pytest.raises(KeyboardInterrupt):
+                ready.go(Watching(interrupt))
+            workers = [one for one in threading.enumerate() if one.name.startswith("fetch-")]
+            for worker in workers:
+                worker.join(timeout=5)
+            assert not any(worker.is_alive() for worker in workers)
+
+
+def test_jobs_that_nobody_began_are_dropped() -> None:
+    """When a pool closes its thread ends with the job in hand."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(job: int) -> int:
+        begun.set()
+        go_on.wait(10)
+        return job
+
+    pool: Pool[int, int] = Pool(1, work)
+    for job in (1, 2, 3):
+        pool.submit(job)
+    begun.wait(10)
+    pool.close()
+    go_on.set()
+    found = [outcome.result for _ in range(2) if (outcome := pool.next_outcome(0.5))]
+    assert found == [1]
 
 
 def test_an_interrupt_commits_what_has_come_in(tmp_path: Path) -> None:
