@@ -24,7 +24,7 @@ from kitepipe.progress import Meter
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_candles import CandleParser
 from kitepipe.staging_errors import translated
-from kitepipe.staging_series import StagedSeries, select_claims, select_epochs
+from kitepipe.staging_series import StagedSeries, select_adopted, select_claims, select_epochs
 from kitepipe.summary import LoadReport
 from kitepipe.warehouse import DatabaseManager
 
@@ -175,12 +175,14 @@ def works(
     """Return what is to be done for each series: its replies and epochs, and its place."""
     claims = select_claims(cursor, [one.key for one in series], as_of)
     epochs = select_epochs(cursor, as_of)
+    adopted = select_adopted(cursor)
     return [
         SeriesWork(
             one,
             ids[one.key[0], one.key[2]],
             claims[one.key],
             epochs.get(one.key, []),
+            adopted.get(one.key, []),
             again,
         )
         for one in series

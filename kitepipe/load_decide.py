@@ -2,7 +2,9 @@
 
 An epoch is an instant: history was re-based when the reply of that instant was fetched, and
 replies fetched before it no longer count. Because that is told by fetched_at alone, it holds for
-the replies of any staging file, in whatever order they are loaded.
+the replies of any staging file, in whatever order they are loaded. An epoch is taken when every
+date of the staging file that saw it is fetched anew. Dates that only older replies of another
+file speak of are dropped then: beside the new price base they would be wrong.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -10,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from kitepipe.model import Window
-from kitepipe.plan import Claim, covers, decide, merge
+from kitepipe.plan import Claim, covers, decide, merge, subtract
+from kitepipe.sessions import utc_bounds
 from kitepipe.staging_candles import Part
 from kitepipe.staging_series import FIRST_EPOCH, StagedReply
 
@@ -44,6 +47,7 @@ class Decision:
     waiting: int = 0
     covered: tuple[Window, ...] = ()  # the dates that any reply decides
     counting: tuple[Claim, ...] = ()  # the claims that decide, of any staging file
+    dropped: tuple[Window, ...] = ()  # the dates that only replies before the epoch speak of
 
 
 def decide_series(
@@ -51,23 +55,28 @@ def decide_series(
     replies: Sequence[StagedReply],
     epochs: Iterable[datetime],
     known: Known,
+    adopted: Sequence[Window] = (),
     *,
     replay: bool = False,
 ) -> Decision:
     """Decide what to load of `replies`, all that staging has of one series.
 
     Without `replay` only replies that the warehouse does not know are worked on, and known ones
-    that a new epoch brings to count.
+    that a new epoch brings to count. `adopted` are dates that staging did not ask for, as it knows
+    them from the warehouse: an epoch has to bring them too.
     """
     epochs = sorted(epochs)
     staged = {reply.reply_id: _claim(staging_id, reply) for reply in replies}
     claims = [claim for claim in staged.values() if claim]
     claims += [claim for claim in known.claims if not _is_staged(claim, staging_id, staged)]
-    epoch, waits = _epoch(staging_id, replies, claims, [e for e in epochs if e > known.epoch])
+    later = [epoch for epoch in epochs if epoch > known.epoch]
+    epoch, waits = _epoch(staging_id, replies, claims, later, adopted)
     epoch = epoch or known.epoch
     counting = [
         claim for claim in claims if epoch <= claim.order[0] and claim.order[1:] not in waits
     ]
+    covered = merge(claim.window for claim in counting)
+    older = merge(claim.window for claim in claims if claim.order[0] < epoch)
     again = replay or epoch > known.epoch
     work = {
         reply.reply_id
@@ -79,8 +88,9 @@ def decide_series(
         tuple(reply for reply in replies if reply.reply_id in work),
         tuple(_parts(staging_id, {r.reply_id: r for r in replies}, work, counting, epoch)),
         len(waits),
-        tuple(merge(claim.window for claim in counting)),
+        tuple(covered),
         tuple(counting),
+        tuple(gap for window in older for gap in subtract(window, covered)),
     )
 
 
@@ -99,17 +109,20 @@ def _epoch(
     replies: Sequence[StagedReply],
     claims: Sequence[Claim],
     later: Sequence[datetime],
+    adopted: Sequence[Window],
 ) -> tuple[datetime | None, frozenset[tuple[str, int]]]:
     """Return the newest of the `later` epochs that is complete (or None), and who waits.
 
-    It is complete when its replies cover every date that any reply covers; those of a newer one,
-    which is not, wait and are not counted.
+    It is complete when replies since then, of any file, cover every date that this file covers:
+    so one that is complete stays so, whatever is loaded later. Replies of a newer one, which is
+    not, wait and are not counted.
     """
     waits: frozenset[tuple[str, int]] = frozenset()
     for epoch in reversed(later):
         others = [claim for claim in claims if claim.order[1:] not in waits]
         since = merge(claim.window for claim in others if claim.order[0] >= epoch)
-        if covers(since, merge(claim.window for claim in others)):
+        own = [claim.window for claim in others if claim.order[1] == staging_id]
+        if covers(since, [*own, *adopted]):
             return epoch, waits
         waits = frozenset((staging_id, r.reply_id) for r in replies if r.fetched_at >= epoch)
     return None, waits
@@ -167,3 +180,9 @@ def groups(parts: Sequence[Part]) -> list[list[Part]]:
         grouped[-1].append(part)
         size += part.reply.bytes
     return grouped
+
+
+def group_bounds(group: Sequence[Part]) -> tuple[int, int]:
+    """Return the first and last microsecond of the dates that a group decides."""
+    windows = [window for part in group for window in part.decides]
+    return utc_bounds(min(w.first for w in windows), max(w.last for w in windows))

@@ -6,6 +6,7 @@ Parsing the next replies overlaps with the COPY of the last.
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from kitepipe.load_decide import (
     Known,
     decide_series,
     decided_windows,
+    group_bounds,
     groups,
     still_speaks,
 )
@@ -41,6 +43,7 @@ class SeriesWork:
     instrument_id: int
     replies: Sequence[StagedReply]
     rebases: Sequence[Rebased] = ()
+    adopted: Sequence[Window] = ()  # dates that staging knows from the warehouse alone
     replay: bool = False
 
     @property
@@ -56,10 +59,14 @@ class SeriesWork:
 
 @dataclass(slots=True)
 class SeriesResult:
-    """What became of a series: counts by reply, rules broken, replies that wait for an epoch."""
+    """What became of a series: counts by reply, rules broken, replies that wait for an epoch.
+
+    `dropped` are dates of other staging files that stand on an older price base.
+    """
 
     replies: int = 0
     waiting: int = 0
+    dropped: Sequence[Window] = ()
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     rules: dict[str, int] = field(default_factory=dict)
 
@@ -83,7 +90,7 @@ def load_series(
     """
     with warehouse.series(work.instrument_id, work.interval) as transaction:
         decision = decide_work(transaction, staging_id, work)
-        result = SeriesResult(len(decision.replies), decision.waiting)
+        result = SeriesResult(len(decision.replies), decision.waiting, decision.dropped)
         if decision.replies:
             _write(transaction, parser, staging_id, work, decision, result)
     return result
@@ -98,10 +105,11 @@ def decide_work(transaction: SeriesTransaction, staging_id: str, work: SeriesWor
         if entry.first and entry.last
     ]
     state = transaction.state()
-    known = Known(tuple(claims), frozenset(entry.key for entry in ledger))
-    if state:
-        known = Known(known.claims, known.keys, state.epoch)
-    return decide_series(staging_id, work.replies, work.epochs, known, replay=work.replay)
+    keys = frozenset(entry.key for entry in ledger)
+    known = Known(tuple(claims), keys, state.epoch if state else FIRST_EPOCH)
+    return decide_series(
+        *(staging_id, work.replies, work.epochs, known, work.adopted), replay=work.replay
+    )
 
 
 def _write(
@@ -115,6 +123,7 @@ def _write(
     _heal(transaction, decision)
     transaction.note_rebases(one for one in work.rebases if one.epoch <= decision.epoch)
     batches = _Batches(transaction, [_entry(staging_id, r, work.epochs) for r in decision.replies])
+    _drop(transaction, decision, result)
     bad: list[QuarantinedCandle] = []
     for group, parsed in _parse(transaction, parser, work.interval, decision.parts):
         if parsed is None:
@@ -125,9 +134,8 @@ def _write(
             result.add("new", count_by_reply(parsed.candles))
         result.add("held", parsed.held)
         bad += _still_bad(staging_id, parsed, group, decision)
-    for one in bad:
-        result.rules[one.rule] = result.rules.get(one.rule, 0) + 1
-    result.add("quarantined", _count(row.reply_id for row in bad))
+    result.rules.update(Counter(one.rule for one in bad))
+    result.add("quarantined", Counter(one.reply_id for one in bad))
     parsed_keys = [(staging_id, part.reply.reply_id) for part in decision.parts]
     transaction.quarantine(bad, of=parsed_keys)
     counts = {
@@ -152,6 +160,18 @@ def _heal(transaction: SeriesTransaction, decision: Decision) -> None:
             for one in suspects
         }
         transaction.heal(open_undated, windows)
+
+
+def _drop(transaction: SeriesTransaction, decision: Decision, result: SeriesResult) -> None:
+    """Delete the candles of an older price base that nobody has fetched anew.
+
+    They count as gone with the newest reply at work, as no reply of the new base has their dates.
+    """
+    newest = max(decision.replies, key=lambda reply: (reply.fetched_at, reply.reply_id)).reply_id
+    for window in decision.dropped:
+        at_us = transaction.existing(*utc_bounds(window.first, window.last))["at_us"]
+        if gone := transaction.delete_gone(at_us):
+            result.add("gone", {newest: gone})
 
 
 def _still_bad(
@@ -208,12 +228,6 @@ def _parse(
         yield group, None
 
 
-def group_bounds(group: Sequence[Part]) -> tuple[int, int]:
-    """Return the first and last microsecond of the dates that a group decides."""
-    windows = [window for part in group for window in part.decides]
-    return utc_bounds(min(w.first for w in windows), max(w.last for w in windows))
-
-
 class _Batches:
     """The ledger rows of the replies at work, and which of them each candle belongs to."""
 
@@ -242,13 +256,6 @@ def _entry(staging_id: str, reply: StagedReply, epochs: Sequence[datetime]) -> L
         settled.last if settled else None,
         epoch,
     )
-
-
-def _count(reply_ids: Iterable[int]) -> dict[int, int]:
-    counts: dict[int, int] = {}
-    for reply_id in reply_ids:
-        counts[reply_id] = counts.get(reply_id, 0) + 1
-    return counts
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

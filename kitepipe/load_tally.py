@@ -3,10 +3,12 @@
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kitepipe.load_series import SeriesResult, SeriesWork
+from kitepipe.model import Window
 from kitepipe.staging_series import SeriesKey
 from kitepipe.summary import Failure, LoadReport
 
@@ -22,6 +24,7 @@ class Tally:
     series: int = 0
     replies: int = 0
     waiting: dict[SeriesKey, int] = field(default_factory=dict)
+    dropped: dict[str, Sequence[Window]] = field(default_factory=dict)
     candles: dict[str, int] = field(default_factory=dict)
     rules: dict[str, int] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
@@ -42,6 +45,7 @@ class Tally:
             self.replies += result.replies
             # A run may load a series twice: what waited then may be whole now.
             self.waiting[work.series.key] = result.waiting
+            self.dropped[str(work.series)] = result.dropped
             for kind, count in totals.items():
                 self.candles[kind] = self.candles.get(kind, 0) + count
             for rule, count in result.rules.items():
@@ -70,5 +74,10 @@ class Tally:
             quarantine_rules=dict(sorted(self.rules.items())),
             seconds=time.monotonic() - self.started,
             failures=list(self.failures),
+            dropped=[
+                f"{series} {window}"
+                for series, windows in sorted(self.dropped.items())
+                for window in windows
+            ],
             warnings=[waiting] if count else [],
         )

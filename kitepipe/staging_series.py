@@ -192,3 +192,13 @@ def select_epochs(
         assert instant is not None
         epochs.setdefault((key, interval, continuous), []).append(Rebased(instant, ratio, session))
     return epochs
+
+
+def select_adopted(cursor: duckdb.DuckDBPyConnection) -> dict[SeriesKey, list[Window]]:
+    """Return the dates of each series that were found covered in the warehouse."""
+    adopted: dict[SeriesKey, list[Window]] = {}
+    for key, interval, continuous, *dates in cursor.execute(
+        load("staging_select_adopted")
+    ).fetchall():
+        adopted.setdefault((key, interval, continuous), []).append(Window(*dates))
+    return adopted

@@ -161,13 +161,14 @@ class LoadReport(Report):
     held: int = 0
     quarantined: int = 0
     waiting: int = 0  # replies of series that were re-based and are not fetched anew in full
+    dropped: list[str] = field(default_factory=list)  # dates that stand on an old price base only
     quarantine_rules: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def exit_code(self) -> int:
-        """Return 3 where a series failed or waits, or a candle was quarantined in this run."""
-        missing = self.failures or self.quarantined or self.waiting
+        """Return 3 where a series failed or waits or lost dates, or a candle was quarantined."""
+        missing = self.failures or self.quarantined or self.waiting or self.dropped
         return EXIT_INCOMPLETE if missing else EXIT_DONE
 
 

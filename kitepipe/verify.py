@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from kitepipe.load_decide import Decision, groups
-from kitepipe.load_series import SeriesWork, decide_work, group_bounds
+from kitepipe.load_decide import Decision, group_bounds, groups
+from kitepipe.load_series import SeriesWork, decide_work
 from kitepipe.model import IST, Window
 from kitepipe.plan import merge, subtract
 from kitepipe.sessions import utc_bounds

@@ -51,6 +51,7 @@ class _Warehouse:
     keys: set[Key] = field(default_factory=set)
     epoch: datetime = FIRST_EPOCH
     table: dict[date, Key] = field(default_factory=dict)
+    dropped: set[date] = field(default_factory=set)
 
     def load(self, file: _File, count: int, *, replay: bool = False) -> int:
         """Load the first `count` replies of a file; return how many wait."""
@@ -59,6 +60,11 @@ class _Warehouse:
         epochs = [epoch for epoch in file.epochs if epoch <= until]
         known = Known(tuple(self.claims.values()), frozenset(self.keys), self.epoch)
         decision = decide_series(file.staging_id, replies, epochs, known, replay=replay)
+        self.dropped = {
+            w.first + timedelta(days=n) for w in decision.dropped for n in range(w.days)
+        }
+        for day in self.dropped:
+            self.table.pop(day, None)
         for part in decision.parts:
             for window in part.decides:
                 for number in range(window.days):
@@ -119,41 +125,101 @@ def test_any_order_of_loading_gives_the_same_deciders(
     assert warehouse.table == _newest(list(files.values()))
 
 
-def _rebased(file: _File, minute: int, whole: int) -> _File:
-    """Let history be re-based at `minute`, and be fetched anew in full some minutes later."""
-    before = [reply for reply in file.replies if reply.fetched_at < _at(minute)]
-    since = [reply for reply in file.replies if reply.fetched_at >= _at(minute)]
-    again = _staged(100, minute + whole, 0, DAYS - 1, DAYS)
-    replies = sorted([*before, *since, again], key=lambda r: (r.fetched_at, r.reply_id))
-    return _File(file.staging_id, replies, [replies[len(before)].fetched_at])
+def _rebased(file: _File, minute: int, again: StagedReply | None) -> _File:
+    """Let history be seen re-based at the first reply from `minute` on; `again` is fetched anew."""
+    replies = [*file.replies, again] if again else file.replies
+    replies = sorted(replies, key=lambda r: (r.fetched_at, r.reply_id))
+    since = [reply.fetched_at for reply in replies if reply.fetched_at >= _at(minute)]
+    return _File(file.staging_id, replies, since[:1])
 
 
-@given(
-    a=_replies(),
-    b=_replies(),
-    minutes=st.tuples(st.integers(0, 8), st.integers(0, 8)),
-    whole=st.integers(0, 3),
-    loads=_LOADS,
-)
-@settings(max_examples=200)
+@st.composite
+def _files(draw: st.DrawFn, staging_id: str) -> _File:
+    """A file that was re-based or not, and is fetched anew in full, in part or not at all."""
+    minute = draw(st.integers(0, 8))
+    replies = draw(_replies())
+    again = None
+    if draw(st.booleans()):
+        covers = [reply.settled for reply in replies if reply.settled]
+        first = min([(w.first - FIRST).days for w in covers], default=0) + draw(st.integers(0, 1))
+        last = max([(w.last - FIRST).days for w in covers], default=first)
+        first = min(first, last)
+        again = _staged(100, minute + draw(st.integers(0, 3)), first, last, DAYS)
+    return _rebased(_File(staging_id, replies), minute, again)
+
+
+Dated = dict[date, Key]
+
+
+def _days(replies: Sequence[StagedReply]) -> set[date]:
+    windows = [reply.settled for reply in replies if reply.settled]
+    return {w.first + timedelta(days=n) for w in windows for n in range(w.days)}
+
+
+def _outcome(files: Sequence[_File]) -> tuple[datetime, Dated, set[date]]:
+    """Say what the set of files comes to, in no order: the epoch, who decides, what is dropped.
+
+    An epoch is taken when replies since then that do not wait bring all the dates of its file.
+    """
+    epoch = FIRST_EPOCH
+    while True:
+        speak = [
+            _File(f.staging_id, [r for r in f.replies if not _waits(f, r, epoch)]) for f in files
+        ]
+        taken = [
+            then
+            for file in files
+            for then in file.epochs
+            if then > epoch
+            and _days(file.replies)
+            <= _days([r for f in [*speak, file] for r in f.replies if r.fetched_at >= then])
+        ]
+        if not taken:
+            break
+        epoch = max(taken)
+    table = _newest(speak, since=epoch)
+    older = [r for file in speak for r in file.replies if r.fetched_at < epoch]
+    return epoch, table, _days(older) - table.keys()
+
+
+def _waits(file: _File, reply: StagedReply, epoch: datetime) -> bool:
+    return any(then > epoch and reply.fetched_at >= then for then in file.epochs)
+
+
+@given(a=_files("a"), b=_files("b"), loads=_LOADS)
+@settings(max_examples=300)
 def test_a_new_price_base_is_taken_alike_in_any_order(
-    a: list[StagedReply],
-    b: list[StagedReply],
-    minutes: tuple[int, int],
-    whole: int,
-    loads: list[tuple[str, int, bool]],
+    a: _File, b: _File, loads: list[tuple[str, int, bool]]
 ) -> None:
-    """Property 23: two files that saw history re-based and fetched all of it anew, in any order."""
-    first, second = _rebased(_File("a", a), minutes[0], whole), _rebased(_File("b", b), *minutes)
-    files = {"a": first, "b": second}
+    """Property 23: two files that saw history re-based, fetched anew or not, in any order."""
+    files = {"a": a, "b": b}
     warehouse = _Warehouse()
     for name, count, replay in loads:
         warehouse.load(files[name], count, replay=replay)
-    for name in "abab":
-        waiting = warehouse.load(files[name], 99)
-    epoch = max(first.epochs + second.epochs)
-    assert (waiting, warehouse.epoch) == (0, epoch)
-    assert warehouse.table == _newest([first, second], since=epoch)
+    for name in "ababab":
+        warehouse.load(files[name], 99)
+    assert (warehouse.epoch, warehouse.table, warehouse.dropped) == _outcome([a, b])
+
+
+def test_what_only_an_older_base_speaks_of_is_dropped_in_any_order() -> None:
+    """A file that saw the re-base has days 3 to 9, an older one days 0 to 9: 0 to 2 are dropped."""
+    a = _File("a", [_staged(1, 2, 3, 9, 9), _staged(2, 5, 3, 9, 9)], [_at(5)])
+    b = _File("b", [_staged(1, 0, 0, 9, 9)])
+    for order in ((a, b), (b, a)):
+        warehouse = _Warehouse()
+        assert [warehouse.load(file, 9) for file in order] == [0, 0]
+        assert warehouse.table == {_day(number): ("a", 2) for number in range(3, 10)}
+        assert warehouse.dropped == {_day(0), _day(1), _day(2)}
+
+
+def test_an_epoch_brings_what_was_known_from_the_warehouse_too() -> None:
+    """Dates that a new staging file did not ask for, as the warehouse had them, are not dropped."""
+    old, seen, rest = _staged(1, 0, 5, 9, 9), _staged(2, 5, 5, 9, 9), _staged(3, 6, 0, 4, 9)
+    adopted = [Window(_day(0), _day(4))]
+    half = decide_series("a", [old, seen], [_at(5)], Known(), adopted)
+    assert (half.epoch, half.waiting) == (FIRST_EPOCH, 1)
+    whole = decide_series("a", [old, seen, rest], [_at(5)], Known(), adopted)
+    assert (whole.epoch, whole.waiting) == (_at(5), 0)
 
 
 @given(before=_replies(4), after=_replies(6), counts=st.lists(st.integers(0, 10), max_size=5))

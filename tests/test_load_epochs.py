@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from kitepipe import pipeline
+from kitepipe.cli.render import text_of
 from kitepipe.config import Settings
 from kitepipe.model import Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
-from tests.load_help import Hand, candles, closes, footprint, with_schema
+from tests.load_help import Hand, candles, closes, day, footprint, with_schema
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Look, looking
 from tests.staging_help import NOON
@@ -95,6 +96,26 @@ def test_two_staging_files_with_a_re_based_series_in_any_order(
             a.prices(0, 4, 50, minute=3)
         {"a": a, "b": b}[name].load()
     assert closes(look) == dict.fromkeys(range(3), 50) | dict.fromkeys(range(3, 10), 51)
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_dates_of_an_older_price_base_are_dropped_and_named(
+    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+) -> None:
+    """One file saw the re-base and has days 3 to 9, an older one has days 0 to 9: never both."""
+    dsn = with_schema(timescale_dsn)
+    hands = {name: Hand(tmp_path / f"{name}.duckdb", dsn) for name in "ab"}
+    hands["b"].prices(0, 9, 100)
+    hands["a"].prices(3, 9, 100, minute=1)
+    hands["a"].prices(3, 9, 50, minute=2, rebase=0.5)
+    report = [hands[name].load() for name in order][-1]
+    assert (report.waiting, report.dropped) == (0, [f"NSE:INFY day {day(0)}..{day(2)}"])
+    assert (report.exit_code, report.gone) == (3, 3 if order == "ba" else 0)
+    assert "dropped" in "".join(text_of("load", report))
+    assert closes(look) == dict.fromkeys(range(3, 10), 50)
+    assert look("select candles from kite_series") == [(7,)]
+    hands["b"].prices(0, 9, 50, minute=3, rebase=0.5)
+    assert (hands["b"].load().exit_code, closes(look)) == (0, dict.fromkeys(range(10), 50))
 
 
 @pytest.fixture

@@ -160,6 +160,9 @@ def _load(report: LoadReport) -> list[str]:
             Row("quarantined", report.quarantined, rules),
             Row("waiting", report.waiting or None, "replies, until all is fetched anew"),
         ]
+    ) + _names(
+        "dropped",
+        [f"{one}: fetched before the re-base only; fetch it anew" for one in report.dropped],
     )
 
 
