@@ -3,7 +3,9 @@
 `schema/timescale.sql` is the one text of the schema; psql can apply it alone.
 """
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +53,7 @@ def apply(connection: extensions.connection, columnstore: bool) -> tuple[Edition
         if "kite_setup" not in missing:
             _check_version(cursor)
         cursor.execute(schema_text())
+        _check_columns(cursor)
     found, server = edition(connection)
     if columnstore:
         _add_columnstore(connection, found, server)
@@ -63,6 +66,7 @@ def check(connection: extensions.connection) -> None:
         if missing := _missing(cursor):
             raise SchemaMissing(f"warehouse: {', '.join(missing)} missing; {ADVICE_SCHEMA}")
         _check_version(cursor)
+        _check_columns(cursor)
 
 
 def edition(connection: extensions.connection) -> tuple[Edition, str]:
@@ -165,6 +169,31 @@ def _check_version(cursor: extensions.cursor) -> None:
         )
     if version < SCHEMA_VERSION:
         raise SchemaMissing(f"warehouse: its schema is version {version}; {ADVICE_SCHEMA}")
+
+
+def _check_columns(cursor: extensions.cursor) -> None:
+    """Raise SchemaMissing where a table is of an earlier shape: applying the schema adds none."""
+    tables, columns = zip(*_columns(), strict=True)
+    parameters = {"tables": list(tables), "columns": list(columns)}
+    cursor.execute(sql.load("warehouse_select_missing_columns"), parameters)
+    if missing := [row[0] for row in cursor.fetchall()]:
+        raise SchemaMissing(
+            f"warehouse: {', '.join(missing)} missing: its tables are of an earlier kitepipe; "
+            "`kitepipe replay` into a new database fills it from staging"
+        )
+
+
+@cache
+def _columns() -> list[tuple[str, str]]:
+    """Return (table, column) of every table, as the schema's text has them."""
+    tables = re.findall(
+        r"^create table if not exists (\w+) \((.*?)^\);", schema_text(), re.M | re.S
+    )
+    return [
+        (table, column)
+        for table, body in tables
+        for column in re.findall(r"^    (?!primary key)(\w+) ", body, re.M)
+    ]
 
 
 def _hypertable(cursor: extensions.cursor) -> tuple[str, str] | None:

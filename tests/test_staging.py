@@ -161,6 +161,10 @@ SPOILT = {
         _change("alter table setup drop column api_root"),
         "a DuckDB file, but not one of this kitepipe",
     ),
+    "earlier tables": (
+        _change("alter table reply drop column dates"),
+        "a DuckDB file, but not one of this kitepipe; name another",
+    ),
     "no setup row": (_change("delete from setup"), "its setup row is missing"),
     "main header": (_overwrite(20, 3000), "the file is damaged: "),
     "headers": (_overwrite(4096, 8192), "the file is damaged: "),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from kitepipe.errors import SchemaMissing
 from kitepipe.model import IST, Instrument, Interval, Window
 from kitepipe.warehouse import (
     Checksum,
@@ -20,7 +21,7 @@ from kitepipe.warehouse import (
 )
 from kitepipe.warehouse_copy import Columns
 from kitepipe.warehouse_rows import NEVER_REBASED, instant
-from tests.servers import looking
+from tests.servers import Look, looking
 from tests.warehouse_help import (
     FETCHED_AT,
     MINUTE_US,
@@ -228,3 +229,13 @@ def test_totals(db: DatabaseManager) -> None:
         series.quarantine([QuarantinedCandle("s1", 1, 0, "bad_date", "[]")])
         series.finish({entry().key: ReplyCounts(new=3)})
     assert db.totals() == Totals(1, 3, 1, 1)
+
+
+def test_tables_of_an_earlier_shape_are_refused(plain_dsn: str, look: Look) -> None:
+    """A missing column is told as such, by the check and by applying the schema: it adds none."""
+    with DatabaseManager(plain_dsn) as warehouse:
+        warehouse.apply_schema()
+        look("alter table kite_rebases drop column session")
+        for step in (warehouse.check_schema, warehouse.apply_schema):
+            with pytest.raises(SchemaMissing, match=r"kite_rebases\.session missing: .*replay"):
+                step()
