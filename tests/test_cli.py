@@ -15,7 +15,7 @@ from kitepipe.cli.options import Verb
 from kitepipe.config import KEYS
 
 STAGES = ["instruments", "fetch", "load", "run", "replay", "verify"]
-WITH_SETTINGS = [*STAGES, "status", "schema", "doctor", "login"]
+WITH_SETTINGS = ["instruments", "fetch", "run", "status", "schema", "doctor", "login"]
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +92,15 @@ def test_each_verb_has_help_with_an_example(verb: str) -> None:
     assert "..." not in (main.commands[verb].get_short_help_str(62) or "...")
     for flag in ("--verbose", "--config", "--log-format"):
         assert flag in result.stdout
+
+
+@pytest.mark.parametrize("verb", ["load", "replay", "verify"])
+def test_verbs_that_take_all_that_is_staged_have_no_filters(verb: str) -> None:
+    """A flag that would be ignored is refused: who types it believes that it chooses something."""
+    assert {"--staging", "--dsn"} <= set(re.findall(r"--[a-z]+", _run(verb, "--help").stdout))
+    for flag in ("--candle-interval=day", "--exchanges=NSE", "--tradingsymbols=INFY", "--oi"):
+        refused = _run(verb, flag)
+        assert (refused.exit_code, "No such option" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("verb", WITH_SETTINGS)

@@ -1,7 +1,7 @@
 """Options that verbs share; the flags of all settings are made from the table of keys."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -97,8 +97,11 @@ def _note(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         setattr(ctx.find_root().ensure_object(Invocation), param.name or "", value)
 
 
-def settings_options(command: F) -> F:
-    """Add a flag for each setting; the verb gets them as one `settings: Settings`."""
+def settings_options(command: F, only: Container[str] = KEYS) -> F:
+    """Add a flag for each setting; the verb gets them as one `settings: Settings`.
+
+    `only`: those that the verb uses, by name.
+    """
 
     @functools.wraps(command)
     def with_settings(**given: Any) -> Any:
@@ -106,7 +109,7 @@ def settings_options(command: F) -> F:
         return command(settings=ConfigLoader(invocation().config).load(**flags), **given)
 
     adorned: Any = common_options(with_settings)
-    for key in reversed([key for key in KEYS.values() if key.flag]):
+    for key in reversed([key for key in KEYS.values() if key.flag and key.name in only]):
         adorned = _flag(key)(adorned)
     return adorned  # type: ignore[no-any-return]
 
@@ -136,7 +139,7 @@ def _metavar(key: Key) -> str:
     return default or {"dsn": "DSN", "api_root": "URL"}.get(key.name, "FILE")
 
 
-def stage_options(command: F) -> F:
+def stage_options(command: F, only: Container[str] = KEYS) -> F:
     """Add the settings; where they say `enabled = false` the verb does nothing, and says so."""
 
     @functools.wraps(command)
@@ -148,7 +151,17 @@ def stage_options(command: F) -> F:
             say_json({"enabled": False, "exit_code": 0})
         return 0
 
-    return settings_options(unless_disabled)  # type: ignore[return-value]
+    return settings_options(unless_disabled, only)  # type: ignore[return-value]
+
+
+def loading_options(command: F) -> F:
+    """Add the settings as `stage_options`, for a verb that takes all that is staged."""
+    return stage_options(command, ("enabled", "staging", "dsn", "batch_size", "load_workers"))
+
+
+def proof_options(command: F) -> F:
+    """Add the settings as `stage_options`, for a verb that looks at both stages' files."""
+    return stage_options(command, ("enabled", "staging", "dsn"))
 
 
 def json_option(command: F) -> F:

@@ -2,7 +2,7 @@
 
 import click
 
-from kitepipe.cli.options import Verb, invocation, json_option, settings_options, stage_options
+from kitepipe.cli.options import Verb, invocation, json_option, proof_options, settings_options
 from kitepipe.cli.render import finish
 from kitepipe.cli.terminal import progress
 from kitepipe.config import Settings
@@ -25,10 +25,10 @@ def status(settings: Settings, quarantine: bool, gaps: bool, as_json: bool) -> i
     return finish("status", report, as_json)
 
 
-@click.command(cls=Verb, example="kitepipe verify --candle-interval day")
+@click.command(cls=Verb, example="kitepipe verify --staging kite.duckdb --json | jq .differing")
 @click.option("--delete-foreign", is_flag=True, help="Delete rows that no staged reply speaks of.")
 @json_option
-@stage_options
+@proof_options
 def verify(settings: Settings, delete_foreign: bool, as_json: bool) -> int:
     """Compare staging and database, and name each difference."""
     from kitepipe import pipeline

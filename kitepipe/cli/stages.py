@@ -6,7 +6,14 @@ from datetime import datetime
 import click
 
 from kitepipe.cli.bounds import bounds_options, wait_option
-from kitepipe.cli.options import Verb, instant, invocation, json_option, stage_options
+from kitepipe.cli.options import (
+    Verb,
+    instant,
+    invocation,
+    json_option,
+    loading_options,
+    stage_options,
+)
 from kitepipe.cli.render import finish, finish_early
 from kitepipe.cli.terminal import progress
 from kitepipe.config import Settings
@@ -63,7 +70,7 @@ def fetch(settings: Settings, bounds: Bounds, dry_run: bool, as_json: bool) -> i
 @click.command(cls=Verb, example="kitepipe load --dsn postgresql://me@localhost/kite")
 @wait_option
 @json_option
-@stage_options
+@loading_options
 def load(settings: Settings, wait: bool, as_json: bool) -> int:
     """Load staged replies that the database does not know yet.
 
@@ -95,7 +102,7 @@ def run(settings: Settings, bounds: Bounds, as_json: bool) -> int:
 )
 @wait_option
 @json_option
-@stage_options
+@loading_options
 def replay(settings: Settings, as_of: datetime | None, wait: bool, as_json: bool) -> int:
     """Load every staged reply again, offline.
 
