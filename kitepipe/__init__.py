@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kitepipe.candle import OHLCVCandle
     from kitepipe.config import ConfigLoader, Settings
+    from kitepipe.doors import kite_door
     from kitepipe.filters import InstrumentFilter
     from kitepipe.kite import KiteClientWrapper
     from kitepipe.model import Instrument, Interval, Window
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "chunk_date_range",
     "import_historic_data_from_kite",
+    "kite_door",
     "process_instrument",
 ]
 
@@ -52,6 +54,7 @@ _HOMES = {
     "Window": "model",
     "chunk_date_range": "plan",
     "import_historic_data_from_kite": "pipeline",
+    "kite_door": "doors",
     "process_instrument": "pipeline",
 }
 

@@ -18,10 +18,11 @@ from kitepipe.staging_inspect import BodyInspector
 
 
 @contextmanager
-def kite_door(settings: Settings, *, wait: bool) -> Iterator[KiteClientWrapper]:
+def kite_door(settings: Settings, *, wait: bool = False) -> Iterator[KiteClientWrapper]:
     """Open Kite with the session of `settings`, as the only process of this machine that asks.
 
-    At the end nobody sleeps in it any more. Raises AuthenticationError without a session.
+    At the end nobody sleeps in it any more. Raises AuthenticationError without a session, and
+    StagingBusy where another process asks with the same key, unless `wait`.
     """
     session = settings.session()
     options = KiteOptions(

@@ -170,10 +170,10 @@ class KiteClientWrapper:
         Where it came to nothing: `{"error": why, "error_type": class, "code": HTTP status}`.
         """
         instrument = Instrument(instrument_token, "", f"token {instrument_token}")
-        series = Series(0, instrument, Interval(interval), 0, oi, continuous)
         try:
+            series = Series(0, instrument, Interval(interval), 0, oi, continuous)
             reply = self.fetch_reply(series, Window(_ist_date(from_date), _ist_date(to_date)))
-        except KitepipeError as error:
+        except (KitepipeError, ValueError) as error:  # ValueError: no such interval, no such window
             code = getattr(error, "code", None)
             return {"error": str(error), "error_type": type(error).__name__, "code": code}
         rows = json.loads(reply.body)["data"]["candles"]

@@ -157,6 +157,7 @@ def test_python_blocks_compile_and_import_what_there_is(block: str) -> None:
         if node.module and node.module.split(".")[0] == "kitepipe":
             module = import_module(node.module)
             assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+            assert node.module == "kitepipe", "examples use public names"
 
 
 def test_sql_blocks_run(timescale_dsn: str) -> None:

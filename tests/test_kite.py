@@ -233,12 +233,20 @@ def test_candles_come_as_dicts_or_the_error_does() -> None:
         wanted = (instant - timedelta(days=1), instant)
         assert found == client.fetch_historical_data(token, *wanted, "day")
         wrong = client.fetch_historical_data(7, first, first, "day")
+        impossible = [
+            client.fetch_historical_data(token, date(2026, 11, 20), first, "day"),
+            client.fetch_historical_data(token, first, first, "daily"),
+        ]
     assert isinstance(found, list)
     assert [candle["date"] for candle in found] == [ist(2026, 11, 19), ist(2026, 11, 20)]
     assert set(found[0]) == {"date", "open", "high", "low", "close", "volume", "oi"}
     assert isinstance(wrong, dict)
     assert (wrong["error_type"], wrong["code"]) == ("InstrumentRefused", 400)
     assert "invalid token" in wrong["error"]
+    for refused, why in zip(impossible, ("is after 2026-11-19", "'daily' is not"), strict=True):
+        assert isinstance(refused, dict)
+        assert (refused["error_type"], refused["code"]) == ("ValueError", None)
+        assert why in refused["error"]
 
 
 def test_the_client_needs_no_twisted() -> None:
