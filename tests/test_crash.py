@@ -7,10 +7,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from kitepipe import pipeline
 from kitepipe.config import Settings
-from kitepipe.model import Interval
+from kitepipe.model import IST, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
@@ -24,6 +26,7 @@ ARGS = (
     *("--exchanges", "NSE", "--tradingsymbols", "NSE:INFY,NSE:SBIN"),
 )
 
+_TABLES = "kite_ohlcv_historic, kite_load_ledger, kite_series, kite_quarantine"
 SINCE = Bounds(first=date(2025, 1, 1))
 
 
@@ -124,3 +127,43 @@ def test_killed_again_and_again_it_comes_through(
         _each_series_is_whole_or_absent(look, whole)
     pipeline.run(_same(box), SINCE, Silent())
     assert candles(look) == whole
+
+
+@given(
+    step=st.sampled_from(_STEPS),
+    nth=st.integers(1, 4),
+    since=st.dates(date(2025, 1, 1), date(2026, 11, 1)),
+)
+@settings(
+    max_examples=3,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_kill_at_any_step_of_any_number_and_size_of_replies(
+    tmp_path_factory: pytest.TempPathFactory,
+    whole: Rows,
+    crashed: Look,
+    module_plain_dsn: str,
+    step: str,
+    nth: int,
+    since: date,
+) -> None:
+    """Property 24: killed at a drawn call of a drawn step, or never where it has fewer calls."""
+    crashed(f"truncate {_TABLES}")
+    wanted = [row for row in whole if row[3].astimezone(IST).date() >= since]
+    folder = tmp_path_factory.mktemp("kill")
+    with sandbox(api_key=f"{folder.name}{os.getpid()}", other_rate_limit=1000) as kite:
+        box = Box(folder, kite, module_plain_dsn)
+        args = ("run", "--from", f"{since}", *ARGS[3:])
+        place = step.rpartition(":")[0]
+        assert box.kitepipe(f"{place}:{nth}", *args, program=("-c", _KILLED)).code in (0, 9)
+        _each_series_is_whole_or_absent(crashed, wanted)
+        assert pipeline.run(_same(box), Bounds(first=since), Silent()).exit_code == 0
+    assert candles(crashed) == wanted
+
+
+@pytest.fixture
+def crashed(module_plain_dsn: str) -> Iterator[Look]:
+    """A look into a warehouse that the examples share."""
+    with looking(with_schema(module_plain_dsn)) as look:
+        yield look
