@@ -247,6 +247,16 @@ class DatabaseManager:
         with translated(self.connection, "the quarantine"):
             return warehouse_reads.quarantine(self.connection)
 
+    def other_staging_files(self, staging_id: str) -> int:
+        """Return how many staging files but this one were loaded here."""
+        with translated(self.connection, "the ledger"):
+            return warehouse_reads.other_staging_files(self.connection, staging_id)
+
+    def newest_candles(self, tradingsymbol: str, rows: int) -> list[tuple[Any, ...]]:
+        """Return a symbol's newest candles, so many of each interval, for people to look at."""
+        with translated(self.connection, tradingsymbol):
+            return warehouse_reads.newest_candles(self.connection, tradingsymbol, rows)
+
     def as_of(self) -> datetime | None:
         """Return the instant of `replay --as-of` that filled this database, None: loaded."""
         with translated(self.connection, "the setup"):

@@ -94,6 +94,20 @@ def quarantine(connection: extensions.connection) -> list[tuple[Any, ...]]:
     return _rows(connection, "warehouse_select_quarantine")
 
 
+def other_staging_files(connection: extensions.connection, staging_id: str) -> int:
+    """Return how many staging files but this one were loaded here."""
+    rows = _rows(connection, "warehouse_select_foreign_staging", {"staging_id": staging_id})
+    return int(rows[0][0])
+
+
+def newest_candles(
+    connection: extensions.connection, tradingsymbol: str, rows: int
+) -> list[tuple[Any, ...]]:
+    """Return a symbol's newest candles, so many of each interval, as the SQL file says."""
+    parameters = {"tradingsymbol": tradingsymbol, "rows": rows}
+    return _rows(connection, "warehouse_select_sample", parameters)
+
+
 def as_of(connection: extensions.connection) -> datetime | None:
     """Return the setup row's as_of."""
     rows = _rows(connection, "warehouse_select_setup")

@@ -40,9 +40,7 @@ class Judged:
 
 def judge(given: Sequence[Given], interval: Interval) -> Judged:
     """Tell good candles from bad; of equal ones at one instant the first is taken."""
-    candles = [
-        c if isinstance(c, OHLCVCandle) else OHLCVCandle.from_kite_response(c) for c in given
-    ]
+    candles = [_candle(one) for one in given]
     rules = verdicts(candles, interval)
     raws = [_raw(candle) for candle in given]
     bad = [

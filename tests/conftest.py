@@ -1,7 +1,8 @@
 """What every test may ask for: databases, a second look into them, real inputs.
 
 `timescale_dsn`, `plain_dsn`, `embedded`: a fresh database for one test; `module_timescale_dsn`
-and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test).
+and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test). `dsn`,
+`db`, `series_id`: a warehouse with the schema, on both servers.
 """
 
 import atexit
@@ -9,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,8 +18,10 @@ import psycopg2
 import pytest
 from hypothesis import settings
 
+from kitepipe.warehouse import DatabaseManager
 from tests.servers import Look, Server, Template, UnavailableError, looking, probe
 from tests.servers_find import embedded_server, named_dsn, plain_server, timescale_server
+from tests.warehouse_help import new_instrument
 
 # Deadlines measure the machine, which others use too.
 settings.register_profile("kitepipe", deadline=None, max_examples=50, print_blob=True)
@@ -163,6 +167,29 @@ def embedded(embedded_template: Template) -> Iterator[str]:
     """A fresh database on the embedded server, for one test."""
     with embedded_template.database() as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="module", params=["timescale", "plain"])
+def dsn(request: pytest.FixtureRequest) -> str:
+    """A warehouse with the schema, with and without TimescaleDB."""
+    found: str = request.getfixturevalue(f"module_{request.param}_dsn")
+    with DatabaseManager(found) as db:
+        db.apply_schema()
+        db.make_hypertable_chunks(date(2024, 1, 1), date(2024, 4, 1))
+    return found
+
+
+@pytest.fixture(scope="module")
+def db(dsn: str) -> Iterator[DatabaseManager]:
+    """A manager, connected for the whole module."""
+    with DatabaseManager(dsn) as manager:
+        yield manager
+
+
+@pytest.fixture
+def series_id(db: DatabaseManager) -> int:
+    """An instrument that nothing was loaded of."""
+    return new_instrument(db)
 
 
 @pytest.fixture

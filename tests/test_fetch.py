@@ -66,7 +66,6 @@ def test_batches_start_in_order_at_the_limits_pace(size: int, workers: int, rate
     assert all(abs(place - n) < 2 * workers - 1 for n, place in enumerate(places))
     assert len(received) == len(SOME)
     assert received[-1] - received[0] >= (len(SOME) - 1) / rate * 0.9
-    assert all(b - a >= 0 for a, b in itertools.pairwise(received))
 
 
 def test_batches_are_told_in_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

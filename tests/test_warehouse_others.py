@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -29,29 +28,6 @@ from tests.warehouse_help import (
     new_instrument,
     truth,
 )
-
-
-@pytest.fixture(scope="module", params=["timescale", "plain"])
-def dsn(request: pytest.FixtureRequest) -> str:
-    """A warehouse with the schema, with and without TimescaleDB."""
-    found: str = request.getfixturevalue(f"module_{request.param}_dsn")
-    with DatabaseManager(found) as db:
-        db.apply_schema()
-        db.make_hypertable_chunks(date(2024, 1, 1), date(2024, 4, 1))
-    return found
-
-
-@pytest.fixture(scope="module")
-def db(dsn: str) -> Iterator[DatabaseManager]:
-    """A manager, connected for the whole module."""
-    with DatabaseManager(dsn) as manager:
-        yield manager
-
-
-@pytest.fixture
-def series_id(db: DatabaseManager) -> int:
-    """An instrument that nothing was loaded of."""
-    return new_instrument(db)
 
 
 def test_foreign_infinities_change_nothing(db: DatabaseManager, dsn: str, series_id: int) -> None:
@@ -179,6 +155,8 @@ def test_other_series_do_not_wait(dsn: str, db: DatabaseManager, series_id: int)
             series.finish({})
         with db.series(other_id, Interval.MINUTE) as series:
             series.finish({})
+        loaded = "select count(*) from kite_series where instrument_id in (%s, %s)"
+        assert look_at(dsn, loaded, series_id, other_id) == [(2,)], "the first is not over yet"
 
 
 def _wait_for_waiter(dsn: str) -> None:

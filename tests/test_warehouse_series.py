@@ -1,7 +1,6 @@
 """The transaction of one series: candles there and back, the delta, ledger, quarantine, locks."""
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -26,29 +25,6 @@ from tests.warehouse_help import (
     plain,
     truth,
 )
-
-
-@pytest.fixture(scope="module", params=["timescale", "plain"])
-def dsn(request: pytest.FixtureRequest) -> str:
-    """A warehouse with the schema, with and without TimescaleDB."""
-    found: str = request.getfixturevalue(f"module_{request.param}_dsn")
-    with DatabaseManager(found) as db:
-        db.apply_schema()
-        db.make_hypertable_chunks(date(2024, 1, 1), date(2024, 4, 1))
-    return found
-
-
-@pytest.fixture(scope="module")
-def db(dsn: str) -> Iterator[DatabaseManager]:
-    """A manager, connected for the whole module."""
-    with DatabaseManager(dsn) as manager:
-        yield manager
-
-
-@pytest.fixture
-def series_id(db: DatabaseManager) -> int:
-    """An instrument that nothing was loaded of."""
-    return new_instrument(db)
 
 
 @given(candles=candle_columns())

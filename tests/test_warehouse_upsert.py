@@ -1,6 +1,5 @@
 """upsert_ohlcv_data: candles from Python through the same lock, ledger and series row as a load."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -17,27 +16,7 @@ from tests.warehouse_help import FETCHED_AT, INFY, columns, entry, minutes, new_
 
 OPEN = datetime(2024, 1, 1, 9, 15, tzinfo=IST)
 
-
-@pytest.fixture(scope="module")
-def dsn(module_timescale_dsn: str) -> str:
-    """A TimescaleDB with the schema, in whose own time zone a day is another date."""
-    with DatabaseManager(module_timescale_dsn) as db:
-        db.apply_schema()
-        db.make_hypertable_chunks(date(2024, 1, 1), date(2024, 4, 1))
-    return module_timescale_dsn
-
-
-@pytest.fixture(scope="module")
-def db(dsn: str) -> Iterator[DatabaseManager]:
-    """A manager, connected for the whole module."""
-    with DatabaseManager(dsn) as manager:
-        yield manager
-
-
-@pytest.fixture
-def series_id(db: DatabaseManager) -> int:
-    """An instrument that nothing was loaded of."""
-    return new_instrument(db)
+pytestmark = pytest.mark.parametrize("dsn", ["timescale"], indirect=True, scope="module")
 
 
 def candle(minute: int = 0, price: float = 100.0, **other: Any) -> dict[str, Any]:

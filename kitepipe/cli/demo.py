@@ -162,7 +162,7 @@ def _today() -> date:
 
 def _refuse_real_work(settings: Settings) -> None:
     """Raise UsageError where the database holds candles that are not this demo's."""
-    from kitepipe import pipeline, sql
+    from kitepipe import pipeline
     from kitepipe.warehouse import DatabaseManager
 
     staging_id = pipeline.status(replace(settings, dsn=None)).staging_id
@@ -171,22 +171,18 @@ def _refuse_real_work(settings: Settings) -> None:
             database.check_schema()
         except SchemaMissing:
             return
-        with database.connection.cursor() as cursor:
-            cursor.execute(sql.load("warehouse_select_foreign_staging"), {"staging_id": staging_id})
-            if cursor.fetchall() != [(0,)]:
-                raise UsageError(
-                    "the database of KITEPIPE_DSN holds candles that are not this demo's; unset "
-                    "KITEPIPE_DSN, or name an empty database"
-                )
+        if database.other_staging_files(staging_id):
+            raise UsageError(
+                "the database of KITEPIPE_DSN holds candles that are not this demo's; unset "
+                "KITEPIPE_DSN, or name an empty database"
+            )
 
 
 def _show_rows(settings: Settings) -> None:
-    from kitepipe import sql
     from kitepipe.warehouse import DatabaseManager
 
-    with DatabaseManager(str(settings.dsn)) as database, database.connection.cursor() as cursor:
-        cursor.execute(sql.load("warehouse_select_sample"), {"tradingsymbol": "INFY", "rows": 2})
-        rows = cursor.fetchall()
+    with DatabaseManager(str(settings.dsn)) as database:
+        rows = database.newest_candles("INFY", 2)
     if rows:
         say("\nselect ... from kite_ohlcv")
         say(
