@@ -101,15 +101,19 @@ class Staging:
 
 @contextlib.contextmanager
 def transaction(cursor: Cursor) -> Iterator[Cursor]:
-    """Commit what the block does, or nothing of it."""
-    cursor.execute("begin")
+    """Commit what the block does, or nothing of it.
+
+    A signal in the main thread may end any statement, `begin` and `commit` too, done or not done:
+    the transaction is over all the same, and the cursor is good for the next one.
+    """
     try:
+        cursor.execute("begin")
         yield cursor
+        cursor.execute("commit")
     except BaseException:
-        with contextlib.suppress(duckdb.Error):  # a failed commit has ended it already
+        with contextlib.suppress(duckdb.Error):  # where none is under way
             cursor.execute("rollback")
         raise
-    cursor.execute("commit")
 
 
 def as_utc(instant: datetime | None) -> datetime | None:

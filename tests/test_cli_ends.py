@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -70,7 +71,7 @@ def test_an_interrupt_is_exit_130_and_comforts(failing: click.Group) -> None:
 
 _SLEEPER = dedent(
     """
-    import click, sys, time
+    import click, duckdb, sys, time
     from kitepipe.cli.app import Program
     program = Program("kitepipe")
 
@@ -79,20 +80,27 @@ _SLEEPER = dedent(
         print("ready", flush=True)
         time.sleep(30)
 
+    @program.command()
+    def query():
+        print("ready", flush=True)
+        duckdb.execute("select sum(a.range * b.range) from range(10000000) a, range(100000) b")
+
     program()
     """
 )
 
 
+@pytest.mark.parametrize("verb", ["sleep", "query"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_real_process_with_130(number: signal.Signals) -> None:
-    """Ctrl-C and a scheduler's SIGTERM end a verb the same way, and quickly."""
-    command = [sys.executable, "-c", _SLEEPER, "sleep"]
+def test_a_signal_ends_a_real_process_with_130(number: signal.Signals, verb: str) -> None:
+    """Ctrl-C and a scheduler's SIGTERM end a verb the same way, whatever it does, and quickly."""
+    command = [sys.executable, "-c", _SLEEPER, verb]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRON
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)  # until it is at it
         process.send_signal(number)
         _, words = process.communicate(timeout=10)
     assert process.returncode == 130

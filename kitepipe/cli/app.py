@@ -62,8 +62,8 @@ class Program(click.Group):
         """Run a verb, say how it ended, and exit with the code that stands for it."""
         extra |= {"standalone_mode": False, "prog_name": "kitepipe"}
         run = super().main
-        with _signals_as_interrupt():
-            code = _guarded(lambda: run(*args, **extra))
+        with _signals_as_interrupt() as interrupt:
+            code = _guarded(lambda: interrupt.told(lambda: run(*args, **extra)))
         sys.exit(code)
 
 
@@ -98,15 +98,15 @@ def _quiet_without_reader() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
+def _signals_as_interrupt() -> Iterator["_Interrupt"]:
     """Let SIGTERM end a verb as Ctrl-C does; only the main thread may set handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     interrupt = _Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
-        yield
+        yield interrupt
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -130,6 +130,18 @@ class _Interrupt:
         if now - self._last > 1.0:
             self._last = now
             raise KeyboardInterrupt
+
+    def told(self, run: Callable[[], Any]) -> Any:
+        """Run a verb; whatever ends it after a signal is the interrupt.
+
+        DuckDB makes a RuntimeError of it, and what it cuts short may fail in ways of its own.
+        """
+        try:
+            return run()
+        except Exception as error:
+            if self._last > -math.inf:
+                raise KeyboardInterrupt from error
+            raise
 
 
 @click.group(
