@@ -1,6 +1,8 @@
 """The demo: the whole way on this machine, in its own folder, never into real work."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ from kitepipe.cli import main
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("KITEPIPE_")]:
         monkeypatch.delenv(name)
+    loggers = [logging.getLogger(name) for name in ("kitepipe", "kitepipe.progress")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)  # the demo is quiet, and other tests read the log
 
 
 def _demo(*args: str, dsn: str) -> Result:
