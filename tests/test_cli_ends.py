@@ -83,7 +83,9 @@ _SLEEPER = dedent(
     @program.command()
     def query():
         print("ready", flush=True)
-        duckdb.execute("select sum(a.range * b.range) from range(10000000) a, range(100000) b")
+        with duckdb.connect() as database:
+            while True:
+                database.execute("select sum(range) from range(10000000)")
 
     program()
     """

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -76,6 +77,31 @@ def test_the_last_settled_candle_is_found_however_old(staging: Staging) -> None:
     with staging.cursor() as cursor:
         rows = cursor.execute("select last_candle, last_settled_candle from reply").fetchall()
     assert rows == [(DAY, days[2])]
+
+
+def test_an_interrupt_of_a_commit_spoils_no_other(staging: Staging) -> None:
+    """Wherever a signal meets a commit, the writer goes on: as a fetch saves what has come in."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    reported, interrupted, text = [], 0, candles([DAY])
+    try:
+        with ReplyWriter(staging, seal_bytes=10_000) as writer:
+            for number in range(60):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.003 + number / 3000)
+                    while True:
+                        reported.append(commit(writer, series(), WINDOW, text))
+                except (KeyboardInterrupt, RuntimeError):  # DuckDB makes the one of the other
+                    interrupted += 1
+                reported.append(commit(writer, series(), WINDOW, text))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted == 60
+    assert {reply_id for reply_id, _ in found(staging, *reported)} == set(reported)
 
 
 def test_a_failure_is_remembered(staging: Staging) -> None:
