@@ -157,7 +157,8 @@ def _impossible(key: Key, value: Any, place: str, hint: ValueError) -> str:
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    return "; ".join(filter(None, [what, did_you_mean(name, known), "'kitepipe init' lists all"]))
+    advice = "'kitepipe fetch --help' lists all"
+    return "; ".join(filter(None, [what, did_you_mean(name, known), advice]))
 
 
 def _no_secrets(key: Key) -> str:

@@ -175,7 +175,8 @@ def _who(path: Path, error: StagingBusy) -> str:
         return str(error)
     return (
         f"staging {path}: held by 'kitepipe {holder.verb}' (process {holder.pid}, since "
-        f"{holder.since}, {holder.done} of {holder.planned} done); wait for it, or use --wait"
+        f"{holder.since}, {holder.done} of {holder.planned} done); wait for it, or use "
+        "--wait where the command has it"
     )
 
 

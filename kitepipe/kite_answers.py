@@ -121,7 +121,7 @@ def _judge_session(kind: object, told: str) -> None:
     if kind == "TokenException":
         raise AuthenticationError(
             f"{told}; the session is dead (it ends at 06:00 IST, or with another login on the same "
-            "key): run 'kitepipe login'"
+            "key): run 'kitepipe login', and unset KITEPIPE_ACCESS_TOKEN, which would go before it"
         )
 
 

@@ -97,8 +97,8 @@ def fetching(
         take_dumps(staging, kite, stale_exchanges(cursor, scopes, now), now, progress)
         if unknown := unknown_symbols(cursor, settings.tradingsymbols):
             raise UsageError(
-                f"tradingsymbols: {', '.join(unknown)}: no such instrument is listed; see "
-                "'kitepipe instruments'"
+                f"tradingsymbols: {', '.join(unknown)}: no such instrument is listed; spell "
+                "it as Kite does, such as NSE:INFY"
             )
         series = select_series(
             cursor,

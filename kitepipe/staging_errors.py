@@ -39,7 +39,9 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
     if "Could not set lock" in text:
         holder = re.search(r"\(PID (\d+)\)", text)
         who = f"process {holder[1]}" if holder else "another process"
-        return StagingBusy(f"staging {path}: held by {who}; wait for it, or use --wait")
+        return StagingBusy(
+            f"staging {path}: held by {who}; wait for it, or use --wait where the command has it"
+        )
     if "not a valid DuckDB database file" in text:
         return StagingError(f"staging {path}: not a DuckDB file; name another with 'staging'")
     line = str(error).splitlines()[0]

@@ -42,7 +42,13 @@ def _status(settings: Settings, *, gaps: bool) -> StatusReport:
             if gaps:
                 report = replace(report, gaps=all_gaps(cursor))
     except StagingBusy as error:
-        return StatusReport(staging=str(path), holder=read_holder(path), warnings=[str(error)])
+        holder = read_holder(path)
+        return StatusReport(
+            staging=str(path),
+            file_bytes=path.stat().st_size,
+            holder=holder,
+            warnings=[] if holder else [str(error)],
+        )
     return _with_warehouse(settings, report) if settings.dsn else report
 
 

@@ -75,17 +75,20 @@ def text_of(verb: str, report: Report) -> list[str]:
 
 def _heading(verb: str, report: Report) -> str:
     seconds = getattr(report, "seconds", 0.0)
-    spent = f" in {duration(seconds)}" if seconds else ""
+    spent = duration(seconds) if seconds else ""
     if isinstance(report, (PlanReport, StatusReport, SchemaReport)) and not report.failures:
         return f"{click.style(verb, bold=True)}:"  # they only tell: nothing is done or undone
     if report.interrupted:
-        word, colour = f"stopped early: {report.interrupted}", "yellow"
-    elif report.exit_code:
+        after = f" after {spent}" if spent else ""
+        stopped = click.style(f"stopped early{after}: {report.interrupted}", fg="yellow")
+        return f"{click.style(verb, bold=True)}: {stopped}"
+    if report.exit_code:
         failed = f", {count(len(report.failures), 'failure')}" if report.failures else ""
         word, colour = f"incomplete{failed}", "yellow"
     else:
         word, colour = "done", "green"
-    return f"{click.style(verb, bold=True)}: {click.style(word, fg=colour)}{spent}"
+    took = f" in {spent}" if spent else ""
+    return f"{click.style(verb, bold=True)}: {click.style(word, fg=colour)}{took}"
 
 
 def _rows(rows: Iterable[Row]) -> list[str]:
@@ -171,7 +174,11 @@ def _status(report: StatusReport) -> list[str]:
     lines = _rows(
         [
             Row("staging", size(report.file_bytes), report.staging),
-            Row("instruments", report.instruments, f"dump of {report.snapshot or 'no day yet'}"),
+            Row(
+                "instruments",
+                None if holder else report.instruments,
+                f"dump of {report.snapshot or 'no day yet'}",
+            ),
             Row("unloaded", report.unloaded, "replies that the database does not know yet"),
             Row("loaded", report.warehouse_candles, "candles in the database"),
             Row("quarantined", report.quarantined, "candles"),
