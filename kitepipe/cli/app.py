@@ -108,8 +108,10 @@ def _signals_as_interrupt() -> Iterator["_Interrupt"]:
     try:
         yield interrupt
     finally:
+        # After a signal its double may still be on its way, and the interpreter's end puts back
+        # the handler that kills, unless signals are ignored.
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if interrupt.fired else handler)
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -131,6 +133,11 @@ class _Interrupt:
             self._last = now
             raise KeyboardInterrupt
 
+    @property
+    def fired(self) -> bool:
+        """Tell whether there was a signal."""
+        return self._last > -math.inf
+
     def told(self, run: Callable[[], Any]) -> Any:
         """Run a verb; whatever ends it after a signal is the interrupt.
 
@@ -139,7 +146,7 @@ class _Interrupt:
         try:
             return run()
         except Exception as error:
-            if self._last > -math.inf:
+            if self.fired:
                 raise KeyboardInterrupt from error
             raise
 

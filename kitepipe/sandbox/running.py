@@ -150,8 +150,8 @@ class Sandbox:
 def serve(options: SandboxOptions, say: Callable[[str], None]) -> None:
     """Serve in the foreground until interrupted; `say` gets the line that it is ready."""
     server = _bind(options, Market(options))
-    say(f"listening on {server.url}")
     try:
+        say(f"listening on {server.url}")
         server.serve_forever(0.2)
     except KeyboardInterrupt:
         pass
