@@ -66,15 +66,18 @@ def _useful(warehouse: DatabaseManager) -> Iterable[SeriesCoverage]:
 
 
 def _identity(of: Series | SeriesCoverage) -> tuple[object, ...]:
-    """As the warehouse tells instruments apart: a contract by its terms, the rest by token.
+    """Tell instruments apart as the warehouse does: a contract by its terms, the rest by token.
 
-    A continuous future is known by its underlying's name.
+    The name must be the same too, for a token may have passed to another share meanwhile: a
+    renamed one is asked again, which costs requests and no candle. A continuous future is known by
+    its underlying's name.
     """
     instrument = of.instrument
     if of.continuous:
         return (instrument.exchange, instrument.name, of.interval, True)
     contract = (instrument.tradingsymbol, instrument.strike, instrument.instrument_type)
-    terms = contract if instrument.expiry else (instrument.instrument_token,)
+    share = (instrument.instrument_token, instrument.name or instrument.tradingsymbol)
+    terms = contract if instrument.expiry else share
     return (instrument.exchange, instrument.expiry, terms, of.interval, of.continuous)
 
 
