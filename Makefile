@@ -33,8 +33,8 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kitepipe tests
 
-test: $(STAMP) ## run the tests; SLOW=1 also those of the executable
-	$(BIN)/python -m pytest $(if $(SLOW),,-m 'not slow') $(ARGS)
+test: $(STAMP) ## run the tests, a process for each core; SLOW=1 also those of the executable
+	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow') $(ARGS)
 
 bench: $(STAMP) ## measure against limits and peers: one table, within 15 minutes
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg2
 import pytest
@@ -57,6 +57,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except psycopg2.Error as error:
         reason = str(error).strip()
     pytest.exit(f"KITEPIPE_TEST_DSN: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints the summary what this one lacked (pytest -n)."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["missing"] = session.config.stash[_MISSING]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear of it there."""
+    node.config.stash[_MISSING].update(getattr(node, "workeroutput", {}).get("missing", {}))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

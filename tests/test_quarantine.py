@@ -128,19 +128,19 @@ _REPLIES = st.lists(
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_quarantine_is_the_same_in_any_order_of_loading(
     tmp_path: Path,
-    module_timescale_dsn: str,
+    module_plain_dsn: str,
     replies: list[tuple[int, int, list[float | None], bool]],
     cut: int,
 ) -> None:
     """Two staging files, in pieces or at once, in either order, replayed: one quarantine."""
     number = next(_NUMBERS)
     found: list[Rows] = []
-    with_schema(module_timescale_dsn)
-    with looking(module_timescale_dsn) as look:
+    with_schema(module_plain_dsn)
+    with looking(module_plain_dsn) as look:
         for way in ("together", "apart"):
             look(f"truncate {_TABLES} cascade")
             paths = [tmp_path / f"{number}{way}{n}.duckdb" for n in range(2)]
-            hands = [Hand(path, module_timescale_dsn) for path in paths]
+            hands = [Hand(path, module_plain_dsn) for path in paths]
             for minute, (first, days, prices, whole) in enumerate(replies):
                 rows: list[object] = [
                     candle(day(first + n), price) if price else "x"
