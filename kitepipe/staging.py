@@ -18,10 +18,11 @@ from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 
 SCHEMA_VERSION = 2
-# Parsing 16 bodies of 1 MB at once takes about 150 MB; fetch stays far below (README, memory).
+# The file's own pages fill what they may, so this bounds every command. One thread a statement:
+# loads run side by side, and the rows of a statement keep their order.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "512MB",
-    "threads": 2,
+    "memory_limit": "192MB",
+    "threads": 1,
     "autoinstall_known_extensions": False,
 }
 

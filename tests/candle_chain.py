@@ -18,6 +18,8 @@ FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)  # the window of a test's repl
 
 # In this order; plain_reply is a table, which each run makes anew.
 DEFINITIONS = (
+    "picked",
+    "segment",
     "plain_reply",
     "cut_plain",
     "cut_json",
@@ -27,10 +29,11 @@ DEFINITIONS = (
 )
 
 _TABLES = """
-create or replace temp table picked (
-    reply_id bigint, window_first date, window_last date, settled_through date, body varchar
+create or replace temp table wanted_reply (
+    reply_id bigint, window_first date, window_last date, settled_through date,
+    decides_first date[], decides_last date[]
 );
-create or replace temp table segment (reply_id bigint, first date, last date);
+create or replace temp table staged_body (reply_id bigint, body varchar);
 """
 
 
@@ -87,19 +90,17 @@ def pick(cursor: duckdb.DuckDBPyConnection, replies: Sequence[Picked]) -> None:
     """Fill the two tables that the chain starts from."""
     cursor.execute(_TABLES)
     for reply in replies:
-        cursor.execute(
-            "insert into picked values (?, ?, ?, ?, ?)",
-            [reply.reply_id, reply.first, reply.last, reply.settled_through, reply.body],
-        )
         segments = [(reply.first, reply.last)] if reply.segments is None else reply.segments
-        for first, last in segments:
-            cursor.execute("insert into segment values (?, ?, ?)", [reply.reply_id, first, last])
+        firsts, lasts = [first for first, _ in segments], [last for _, last in segments]
+        asked = [reply.reply_id, reply.first, reply.last, reply.settled_through, firsts, lasts]
+        cursor.execute("insert into wanted_reply values (?, ?, ?, ?, ?, ?)", asked)
+        cursor.execute("insert into staged_body values (?, ?)", [reply.reply_id, reply.body])
 
 
 def parse(
     cursor: duckdb.DuckDBPyConnection, interval: Interval, *, typed_only: bool = False
 ) -> Parsed:
-    """Run the chain over `picked` and `segment`; `typed_only` closes the plain path."""
+    """Run the chain over what was picked; `typed_only` closes the plain path."""
     cursor.execute(load("staging_create_plain_reply"))
     if typed_only:
         cursor.execute("delete from plain_reply")

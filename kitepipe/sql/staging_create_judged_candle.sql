@@ -1,30 +1,40 @@
 -- Every candle with the first rule that it breaks, of those dates that are its reply's to decide.
 -- Held (not settled yet) and superseded ones (a newer reply decides) are only counted; one whose
 -- date is unknown or outside its window is always here.
--- Reads: picked, segment, plain_candle, typed_candle. Writes: temp table judged_candle.
+-- Reads: picked, plain_candle, typed_candle. Writes: temp table judged_candle.
 -- Parameter: interval_minutes (1440 is day). One row: a candle; fate is kept, held or superseded.
 create or replace temp table judged_candle as
 with parsed as (
     select * from plain_candle
-    union all
-    select * from typed_candle
+    union all by name
+    select typed_candle.*, picked.* exclude (reply_id, body)
+    from typed_candle
+    inner join picked on typed_candle.reply_id = picked.reply_id
+),
+dated as (
+    select *, cast(ist as date) as ist_date
+    from parsed
 ),
 placed as (
     select
-        parsed.*,
-        cast(parsed.ist as date) as ist_date,
+        *,
         -- The grid is that of whole quarters: sessions open at 09:00 or 09:15, Muhurat at 13:45.
-        epoch_us(parsed.ist) % (60000000 * gcd($interval_minutes, 15)) <> 0 as off_grid,
+        epoch_us(ist) % (60000000 * gcd($interval_minutes, 15)) <> 0 as off_grid,
+        coalesce(ist_date not between window_first and window_last, true) as outside,
+        coalesce(ist_date <= settled_through, false) as settled,
+        -- What picked says stands on each candle's row: the planner does not know how many candles
+        -- there are, and would hash them all to join them with a few replies (0.2 s a million).
         coalesce(
-            cast(parsed.ist as date) not between picked.window_first and picked.window_last, true
-        ) as outside,
-        coalesce(cast(parsed.ist as date) <= picked.settled_through, false) as settled,
-        segment.reply_id is not null as deciding
-    from parsed
-    inner join picked on parsed.reply_id = picked.reply_id
-    left join segment
-        on parsed.reply_id = segment.reply_id
-        and cast(parsed.ist as date) between segment.first and segment.last
+            case
+                when len(decides_first) = 1
+                    then ist_date between decides_first[1] and decides_last[1]
+                else len(list_filter(
+                    list_zip(decides_first, decides_last), lambda run: ist_date between run[1] and run[2]
+                )) > 0
+            end,
+            false
+        ) as deciding
+    from dated
 )
 select
     reply_id,

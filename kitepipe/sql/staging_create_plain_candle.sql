@@ -1,12 +1,17 @@
 -- Candles of plain replies, each number cast from its own digits, so that it is the double that
 -- Python's float() gives. Their form is proven: what is left to judge here is the calendar.
 -- Reads: picked, plain_reply. Needs: cut_plain. Writes: temp view plain_candle.
--- One row: a candle; position counts from 0 in its reply, ist is its wall clock in India, rule is
--- null or the rule that it breaks.
+-- One row: a candle, with what picked says of its reply; position counts from 0 in it, ist is its
+-- wall clock in India, rule is null or the rule that it breaks.
 create or replace temp view plain_candle as
 with reply as (
     select
         reply_id,
+        window_first,
+        window_last,
+        settled_through,
+        decides_first,
+        decides_last,
         cut_plain(body) as candles
     from picked
     where reply_id in (select reply_id from plain_reply)
@@ -14,6 +19,11 @@ with reply as (
 candle as (
     select
         reply_id,
+        window_first,
+        window_last,
+        settled_through,
+        decides_first,
+        decides_last,
         generate_subscripts(candles, 1) - 1 as position,
         string_split(unnest(candles), ',') as cell
     from reply
@@ -21,6 +31,11 @@ candle as (
 typed as (
     select
         reply_id,
+        window_first,
+        window_last,
+        settled_through,
+        decides_first,
+        decides_last,
         position,
         -- Proven to be +0530, and so read without its offset: the result is India's wall clock.
         try_cast(substring(cell[1], 2, 19) as timestamp) as ist,
@@ -34,6 +49,11 @@ typed as (
 )
 select
     reply_id,
+    window_first,
+    window_last,
+    settled_through,
+    decides_first,
+    decides_last,
     position,
     ist,
     open,

@@ -1,8 +1,5 @@
--- Which dates each picked reply decides; no date stands twice.
--- Parameters, lists side by side: $ids, $firsts, $lasts.
--- Writes the temp table segment; one row is a run of dates.
-create or replace temp table segment as
-select
-    unnest($ids::bigint[]) as reply_id,
-    unnest($firsts::date[]) as first,
-    unnest($lasts::date[]) as last
+-- The runs of dates that the wanted replies decide, one after another.
+-- Reads: wanted_reply. Writes: temp view segment. One row: a run of dates, of one reply.
+create or replace temp view segment as
+select reply_id, unnest(decides_first) as first, unnest(decides_last) as last
+from wanted_reply
