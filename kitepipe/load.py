@@ -18,7 +18,8 @@ from types import TracebackType
 from kitepipe.errors import SeriesRefused, WarehouseError
 from kitepipe.load_decide import GROUP_BYTES
 from kitepipe.load_hand import Hand
-from kitepipe.load_series import SeriesWork, load_series
+from kitepipe.load_parse import SeriesWork
+from kitepipe.load_series import load_series
 from kitepipe.load_tally import Tally
 from kitepipe.progress import Meter
 from kitepipe.staging import Cursor, Staging

@@ -1,16 +1,14 @@
 """One series, one transaction: decide, parse, compare where anything is there, write, commit.
 
-Parsing the next replies overlaps with the COPY of the last.
+Parsing the next replies overlaps with the COPY of the last (load_parse.py).
 """
 
 import logging
-import queue
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -20,41 +18,18 @@ from kitepipe.load_decide import (
     decide_series,
     decided_windows,
     group_bounds,
-    groups,
     still_speaks,
 )
-from kitepipe.model import Interval, Window
+from kitepipe.load_parse import Finding, SeriesWork, parsed_groups
+from kitepipe.model import Window
 from kitepipe.plan import Claim
 from kitepipe.sessions import utc_bounds
 from kitepipe.staging_candles import CandleParser, Columns, Parsed, Part, count_by_reply
-from kitepipe.staging_series import FIRST_EPOCH, Rebased, StagedReply, StagedSeries
+from kitepipe.staging_series import FIRST_EPOCH, StagedReply
 from kitepipe.warehouse import DatabaseManager, LedgerEntry, QuarantinedCandle, ReplyCounts
 from kitepipe.warehouse_series import SeriesTransaction
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesWork:
-    """A series to load: what staging has of it, and where it goes in the warehouse."""
-
-    series: StagedSeries
-    instrument_id: int
-    replies: Sequence[StagedReply]
-    rebases: Sequence[Rebased] = ()
-    adopted: Sequence[Window] = ()  # dates that staging knows from the warehouse alone
-    replay: bool = False
-
-    @property
-    def epochs(self) -> list[datetime]:
-        """When the series was seen re-based."""
-        return [rebased.epoch for rebased in self.rebases]
-
-    @property
-    def interval(self) -> Interval:
-        """The series' interval."""
-        return Interval(self.series.key[1])
 
 
 @dataclass(slots=True)
@@ -125,13 +100,14 @@ def _write(
     batches = _Batches(transaction, [_entry(staging_id, r, work.epochs) for r in decision.replies])
     _drop(transaction, decision, result)
     bad: list[QuarantinedCandle] = []
-    for group, parsed in _parse(transaction, parser, work.interval, decision.parts):
-        if parsed is None:
-            parsed = parser.parse(group, work.interval)
+    for one in parsed_groups(transaction, parser, work, decision.parts):
+        group, parsed = one.group, one.parsed
+        if one.finding is Finding.DIFFERENT:
             _write_delta(transaction, parser, group, batches, result)
         else:
-            transaction.copy_new(parsed.candles, batches.of(parsed.candles))
-            result.add("new", count_by_reply(parsed.candles))
+            if one.finding is Finding.NEW:
+                transaction.copy_new(parsed.candles, batches.of(parsed.candles))
+            result.add(one.finding.value, count_by_reply(parsed.candles))
         result.add("held", parsed.held)
         bad += _still_bad(staging_id, parsed, group, decision)
     result.rules.update(Counter(one.rule for one in bad))
@@ -211,23 +187,6 @@ def _write_delta(
     result.add("equal", delta.equal)
 
 
-def _parse(
-    transaction: SeriesTransaction,
-    parser: CandleParser,
-    interval: Interval,
-    parts: Sequence[Part],
-) -> Iterator[tuple[list[Part], Parsed | None]]:
-    """Yield the groups with their candles, parsed ahead; None where the table must be compared."""
-    plain: list[list[Part]] = []
-    compared: list[list[Part]] = []
-    for group in groups(parts):
-        clashes = any(part.decides for part in group) and transaction.has_rows(*group_bounds(group))
-        (compared if clashes else plain).append(group)
-    yield from ahead((group, parser.parse(group, interval)) for group in plain)
-    for group in compared:
-        yield group, None
-
-
 class _Batches:
     """The ledger rows of the replies at work, and which of them each candle belongs to."""
 
@@ -256,45 +215,3 @@ def _entry(staging_id: str, reply: StagedReply, epochs: Sequence[datetime]) -> L
         settled.last if settled else None,
         epoch,
     )
-
-
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield `items`, each made in another thread while the one before is being used.
-
-    DuckDB parses and libpq sends outside the interpreter's lock: overlapped they reach 0.81 to
-    0.94 of COPY alone, one after the other 0.60.
-    """
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=1)
-    abandoned = threading.Event()
-
-    def put(item: T | None, error: BaseException | None = None) -> bool:
-        while not abandoned.is_set():
-            try:
-                ready.put((item, error), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def make() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-            put(None)
-        except BaseException as error:  # it is the consumer's to handle
-            put(None, error)
-
-    thread = threading.Thread(target=make, name="parse-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-    finally:
-        abandoned.set()
-        thread.join()

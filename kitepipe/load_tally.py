@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kitepipe.load_series import SeriesResult, SeriesWork
+from kitepipe.load_parse import SeriesWork
+from kitepipe.load_series import SeriesResult
 from kitepipe.model import Window
 from kitepipe.staging_series import SeriesKey
 from kitepipe.summary import Failure, LoadReport

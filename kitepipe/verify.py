@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from kitepipe.load_decide import Decision, group_bounds, groups
-from kitepipe.load_series import SeriesWork, decide_work
+from kitepipe.load_parse import SeriesWork, decided
+from kitepipe.load_series import decide_work
 from kitepipe.model import IST, Window
 from kitepipe.plan import merge, subtract
 from kitepipe.sessions import utc_bounds
@@ -61,13 +62,12 @@ def verify_series(
     with warehouse.series(work.instrument_id, work.interval) as transaction:
         decision = decide_work(transaction, staging_id, work)
         for group in groups([part for part in decision.parts if part.decides]):
-            _compare(warehouse, transaction, parser, work, group, proof)
+            _compare(transaction, parser, work, group, proof)
         _look_outside(warehouse, transaction, work, decision, proof, delete_foreign)
     proof.series += 1
 
 
 def _compare(
-    warehouse: DatabaseManager,
     transaction: SeriesTransaction,
     parser: CandleParser,
     work: SeriesWork,
@@ -75,11 +75,9 @@ def _compare(
     proof: Proof,
 ) -> None:
     parser.parse(group, work.interval)
-    count, checksum = parser.checksum()
-    proof.candles += count
-    windows = merge(window for part in group for window in part.decides)
-    sums = warehouse.checksums(work.instrument_id, work.interval, windows)
-    if (count, checksum) == (sum(s.candles for s in sums), sum(s.checksum for s in sums)):
+    staged = parser.checksum()
+    proof.candles += staged[0]
+    if transaction.checksum(decided(group)) == staged:
         return
     existing = transaction.existing(*group_bounds(group))
     rows = parser.differences(existing, 1_000_000)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from psycopg2 import extensions
 from psycopg2.extras import execute_values
 
-from kitepipe import sql, warehouse_notes
+from kitepipe import sql, warehouse_notes, warehouse_reads
 from kitepipe.model import Interval, Window
 from kitepipe.warehouse_copy import (
     Columns,
@@ -23,6 +23,7 @@ from kitepipe.warehouse_copy import (
     decode_existing,
     instant_stream,
 )
+from kitepipe.warehouse_reads import Checksum
 from kitepipe.warehouse_rows import (
     NEVER_REBASED,
     LedgerEntry,
@@ -111,6 +112,14 @@ class SeriesTransaction:
         if before and all(first_us <= microseconds(end) <= last_us for end in _ends_of(before)):
             self._tally.recount |= len(at_us) != before.rows
         return columns
+
+    def checksum(self, windows: Sequence[Window]) -> Checksum:
+        """Return count and integer checksum of the candles on the dates of some windows."""
+        interval = Interval(self._key["interval"])
+        sums = warehouse_reads.checksums(
+            self._cursor.connection, self._key["instrument_id"], interval, windows
+        )
+        return Checksum(sum(s.candles for s in sums), sum(s.checksum for s in sums))
 
     def claim(self, entries: Sequence[LedgerEntry]) -> dict[tuple[str, int], int]:
         """Enter replies into the ledger and return the batch_id of each, by its key.

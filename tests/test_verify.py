@@ -1,5 +1,6 @@
 """Verify proves the table against staging: it names what was done behind its back."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from kitepipe import pipeline
 from kitepipe.progress import Silent
 from kitepipe.summary import VerifyReport
 from tests.load_help import Hand, candle, candles, day, footprint, with_schema
+from tests.sandbox_asking import ist
 from tests.servers import Look
 
 
@@ -57,6 +59,16 @@ def test_what_was_done_by_hand_is_named_and_mended_by_replay(hand: Hand, look: L
     assert "not staged" in told[f"NSE:INFY day {day(11)} 00:00"]
     hand.replay()
     assert (candles(look), _verify(hand).differing) == (right, 0)
+
+
+@pytest.mark.parametrize("price", [math.nextafter(1699.25, 2000), math.nextafter(1699.25, 0)])
+def test_the_last_digit_of_a_price_counts(price: float, hand: Hand, look: Look) -> None:
+    """One candle is off by the least that a double can be: verify names it, replay writes it."""
+    right = candles(look)
+    update = "update kite_ohlcv_historic set high = %s where high = 1699.25 and date >= %s"
+    look(update, price, ist(2026, 2, 3))
+    assert _verify(hand).differing == 1
+    assert (hand.replay().changed, candles(look)) == (1, right)
 
 
 def test_rows_that_nobody_covers_are_counted_and_left_alone(hand: Hand, look: Look) -> None:

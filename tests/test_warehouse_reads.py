@@ -11,6 +11,7 @@ from hypothesis import given
 
 from kitepipe.errors import SchemaMissing
 from kitepipe.model import IST, Instrument, Interval, Window
+from kitepipe.sql import load
 from kitepipe.warehouse import (
     Checksum,
     DatabaseManager,
@@ -60,29 +61,6 @@ def put(db: DatabaseManager, series_id: int, candles: Columns) -> None:
         series.finish({})
 
 
-# The same sum as warehouse_select_checksums.sql, in the other engine that `verify` asks.
-_CHECKSUM = """
-select count(*), coalesce(sum(mod(value, 2147483647) * (mod(at_us // 60000000, 65521) + 1)), 0)
-from (
-    select
-        at_us,
-        (
-            mod(case when abs(open) < 9e14 then floor(open * 10000 + 0.5)::bigint else -1 end,
-                2147483647) * 31
-            + mod(case when abs(high) < 9e14 then floor(high * 10000 + 0.5)::bigint else -1 end,
-                2147483647) * 37
-            + mod(case when abs(low) < 9e14 then floor(low * 10000 + 0.5)::bigint else -1 end,
-                2147483647) * 41
-            + mod(case when abs(close) < 9e14 then floor(close * 10000 + 0.5)::bigint else -1 end,
-                2147483647) * 43
-            + mod(volume, 2147483647) * 47
-            + mod(coalesce(oi, -1), 2147483647) * 53
-        ) as value
-    from candle
-)
-"""
-
-
 @given(candles=candle_columns())
 def test_duckdb_computes_the_same_checksum(module_db: DatabaseManager, candles: Columns) -> None:
     """Count and integer checksum agree between the engines for any storable numbers."""
@@ -90,7 +68,7 @@ def test_duckdb_computes_the_same_checksum(module_db: DatabaseManager, candles: 
     put(module_db, series_id, candles)
     with duckdb.connect() as connection:
         connection.register("candle", dict(candles))
-        expected = connection.execute(_CHECKSUM).fetchall()[0]
+        expected = connection.execute(load("staging_select_checksum")).fetchall()[0]
     assert module_db.checksums(series_id, Interval.MINUTE, [QUARTER]) == [Checksum(*expected)]
 
 
