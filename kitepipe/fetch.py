@@ -5,14 +5,15 @@ instruments side by side. Whatever fails is told at the end and stops nobody els
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kitepipe.errors import KitepipeError
+from kitepipe.fetch_agenda import Agenda
 from kitepipe.fetch_intake import Intake, Request
 from kitepipe.fetch_pool import Pool
-from kitepipe.fetch_queue import Job, Lane, batches, in_order, lanes
+from kitepipe.fetch_queue import Job, Lane, batches, in_order
 from kitepipe.fetch_tally import Tally
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.model import Reply, utc_now
@@ -56,20 +57,20 @@ class Audience:
 def fetch(
     staging: Staging,
     kite: KiteClientWrapper,
-    jobs: Sequence[Job],
+    agenda: Agenda,
     options: FetchOptions,
     audience: Audience,
 ) -> FetchReport:
-    """Ask every window of `jobs` and commit each reply before it is reported.
+    """Ask every window of `agenda` and commit each reply before it is reported.
 
     Raises AuthenticationError or PlanMissing at once when Kite ends the session, KiteUnreachable,
     or AllInstrumentsFailed; each carries the report, and what was staged stays.
     """
     started, before = time.monotonic(), kite.requests
-    tally = Tally(sum(len(job.windows) for job in jobs), options.up_to_date)
+    tally = Tally(agenda.instruments, agenda.series, agenda.requests, options.up_to_date)
 
     def report() -> FetchReport:
-        return tally.report(jobs, kite.requests - before, time.monotonic() - started)
+        return tally.report(kite.requests - before, time.monotonic() - started)
 
     try:
         with (
@@ -78,8 +79,8 @@ def fetch(
             audience.progress.meter("fetch", tally.planned, "requests") as meter,
         ):
             intake = Intake(cursor, writer, meter, options.margin, tally)
-            _Run(kite, intake, options, audience).work_through(jobs)
-        tally.check(jobs)
+            _Run(kite, intake, options, audience).work_through(agenda)
+        tally.check()
     except KitepipeError as error:
         error.report = report()
         raise
@@ -97,9 +98,12 @@ class _Run:
         self._pool: Pool[Request, Reply] = Pool(options.parallel_workers, self._ask)
         self._submitted = 0
 
-    def work_through(self, jobs: Sequence[Job]) -> None:
+    def work_through(self, agenda: Agenda) -> None:
+        size = self._options.batch_size
+        count = -(-agenda.instruments // size)
         try:
-            self._work_through(in_order(batches(lanes(jobs), self._options.batch_size)))
+            # Whole batches are named in the log: the next one is made when it is about to begin.
+            self._work_through(in_order(batches(agenda.in_turn(), size), count))
         finally:
             self._kite.stop()  # whoever waits to try again need not: its window is not settled
             self._save_the_rest()

@@ -19,7 +19,7 @@ from kitepipe.staging_series import SeriesKey, StagedKnowledge, key_of
 
 # Contracts that expire within a week: their newest candles are asked first, for after expiry the
 # token is gone.
-_EXPIRES_SOON = timedelta(days=7)
+EXPIRES_SOON = timedelta(days=7)
 
 # A probe asks day candles from 2015 on until one comes: at most so many windows of 2,000 days.
 _PROBE_WINDOWS = 3
@@ -137,11 +137,12 @@ class _Plan:
             period=period_of(now),
         )
         today = now.astimezone(IST).date()
-        soon = instrument.expiry is not None and instrument.expiry - today <= _EXPIRES_SOON
+        soon = instrument.expiry is not None and instrument.expiry - today <= EXPIRES_SOON
         if search is None:
             return plan(span, newest_first=soon)
         edge = search.edge
-        later = plan(Window(edge, span.last), newest_first=soon) if edge <= span.last else []
+        since = max(edge, span.first)
+        later = plan(Window(since, span.last), newest_first=soon) if since <= span.last else []
         if edge <= span.first or search.is_over:
             return later
         before = Window(span.first, edge - _DAY)

@@ -1,5 +1,6 @@
 """What is to be asked of each series, and in which order: the queue before the pool."""
 
+import itertools
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -190,19 +191,20 @@ def lanes(jobs: Iterable[Job]) -> list[Lane]:
     return list(by_instrument.values())
 
 
-def batches(all_lanes: Sequence[Lane], size: int) -> list[Sequence[Lane]]:
+def batches(all_lanes: Iterable[Lane], size: int) -> Iterator[list[Lane]]:
     """Return the instruments in order, in batches of `size`; the last may be smaller."""
     if size < 1:
         raise ValueError(f"batch size must be at least 1: {size}")
-    return [all_lanes[start : start + size] for start in range(0, len(all_lanes), size)]
+    rest = iter(all_lanes)
+    return iter(lambda: list(itertools.islice(rest, size)), [])
 
 
-def in_order(all_batches: Sequence[Sequence[Lane]]) -> Iterator[Lane]:
-    """Yield the instruments of one batch after another, and say where each begins.
+def in_order(all_batches: Iterable[Sequence[Lane]], count: int) -> Iterator[Lane]:
+    """Yield the instruments of one of `count` batches after another, and say where each begins.
 
     The pool takes the next one as soon as a thread is free: it never drains between batches.
     """
     for number, batch in enumerate(all_batches, start=1):
         names = batch[0][0].series.instrument, batch[-1][0].series.instrument
-        log.info("batch %d of %d: %s to %s", number, len(all_batches), *names)
+        log.info("batch %d of %d: %s to %s", number, count, *names)
         yield from batch

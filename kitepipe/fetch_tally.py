@@ -1,6 +1,5 @@
 """What a fetch counts on its way, and the report that it makes of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kitepipe.errors import AllInstrumentsFailed
@@ -13,9 +12,12 @@ from kitepipe.summary import Failure, FetchReport
 class Tally:
     """The counts of one run; instruments are counted by their key, caps are the server's own.
 
-    `up_to_date` instruments have nothing to ask: the run cannot fail them.
+    `instruments` and `series` are all that it is to ask, `planned` the windows. `up_to_date`
+    instruments have nothing to ask: the run cannot fail them.
     """
 
+    instruments: int = 0
+    series: int = 0
     planned: int = 0
     up_to_date: int = 0
     done: int = 0
@@ -43,21 +45,21 @@ class Tally:
         """Say once that Kite's clock is missing, or far from this machine's."""
         self.clock_warning = self.clock_warning or _clock_warning(reply)
 
-    def check(self, jobs: Sequence[Job]) -> None:
+    def check(self) -> None:
         """Raise AllInstrumentsFailed where nothing else happened, and no other was wanted."""
-        keys = {job.series.instrument_key for job in jobs}
-        all_failed = not self.up_to_date and not self.succeeded and self.failed >= keys
+        all_failed = len(self.failed) >= self.instruments
+        all_failed = all_failed and not self.up_to_date and not self.succeeded
         if self.failures and all_failed:
             raise AllInstrumentsFailed(
-                f"all {len(keys)} instruments failed; the first: {self.failures[0].why}"
+                f"all {self.instruments} instruments failed; the first: {self.failures[0].why}"
             )
 
-    def report(self, jobs: Sequence[Job], requests: int, seconds: float) -> FetchReport:
+    def report(self, requests: int, seconds: float) -> FetchReport:
         """Return the report of the run, as far as it has come."""
         left = self.planned - self.done
         return FetchReport(
-            instruments=len({job.series.instrument_key for job in jobs}),
-            series=len(jobs),
+            instruments=self.instruments,
+            series=self.series,
             windows_planned=self.planned,
             windows_done=self.done,
             requests=requests,

@@ -1,11 +1,9 @@
 """What a plan will cost: requests, hours at the rate limit, bytes."""
 
-from collections.abc import Sequence
-
-from kitepipe.fetch_queue import Job
+from kitepipe.fetch_agenda import Agenda
 from kitepipe.model import Interval
 from kitepipe.ratelimit import HEADROOM
-from kitepipe.summary import PlanLine, PlanReport
+from kitepipe.summary import PlanReport
 
 # Of a reply with ordinary prices: `["2024-01-01T09:15:00+0530",1704.5,1705,1699.25,1702.8,2499],`
 _BYTES_A_CANDLE = 61
@@ -14,30 +12,18 @@ _SESSIONS_A_DAY = 250 / 365
 _SESSION_MINUTES = 375
 
 
-def forecast(jobs: Sequence[Job], rate_limit: float, instruments: int) -> PlanReport:
-    """Return what `jobs` would ask, without asking it; `bytes` is an estimate from above."""
-    requests = sum(len(job.windows) for job in jobs)
+def forecast(agenda: Agenda, rate_limit: float, instruments: int) -> PlanReport:
+    """Return what `agenda` would ask, without asking it; `bytes` is an estimate from above."""
     return PlanReport(
         instruments=instruments,
-        series=len(jobs),
-        requests=requests,
-        hours=requests * HEADROOM / rate_limit / 3600,
-        bytes=sum(_bytes(job) for job in jobs),
-        lines=[_line(job) for job in jobs],
+        series=agenda.series,
+        requests=agenda.requests,
+        hours=agenda.requests * HEADROOM / rate_limit / 3600,
+        bytes=sum(_bytes(interval, days) for interval, days in agenda.days.items()),
+        lines=agenda.lines(),
     )
 
 
-def _line(job: Job) -> PlanLine:
-    return PlanLine(
-        str(job.series),
-        len(job.windows),
-        min(window.first for window in job.windows),
-        max(window.last for window in job.windows),
-    )
-
-
-def _bytes(job: Job) -> int:
-    days = sum(window.days for window in job.windows)
-    interval = job.series.interval
+def _bytes(interval: Interval, days: int) -> int:
     a_day = 1 if interval is Interval.DAY else -(-_SESSION_MINUTES // interval.minutes)
     return round(days * _SESSIONS_A_DAY * a_day * _BYTES_A_CANDLE)

@@ -52,7 +52,7 @@ def take_instruments(
 def plan_fetch(settings: Settings, bounds: Bounds, *, clock: Clock = utc_now) -> PlanReport:
     """Return what `fetch` would ask, without asking history; takes a dump where none is fresh."""
     with fetching(settings, bounds, "fetch", clock, Silent()) as ready:
-        report = forecast(ready.jobs, settings.rate_limit, ready.instruments)
+        report = forecast(ready.agenda, settings.rate_limit, ready.instruments)
         return replace(report, warnings=ready.warnings)
 
 

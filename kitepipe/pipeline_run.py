@@ -52,7 +52,7 @@ def fetch_and_load(
 def _run(ready: Fetching, settings: Settings, progress: Progress) -> RunReport:
     with _Loading(ready, settings, progress) as loading:
         fetched, error = _fetch(ready, progress, loading.submit)
-        for job in ready.jobs:
+        for job in ready.begun():
             loading.submit(job)  # what an early end left behind
         report = RunReport(fetch=fetched, load=loading.finish())
     if error := error or loading.error:
@@ -87,8 +87,7 @@ class _Loading:
 
     def __init__(self, ready: Fetching, settings: Settings, progress: Progress) -> None:
         self._staging, self._settings, self._progress = ready.staging, settings, progress
-        continuous = (job.series for job in ready.jobs if job.series.continuous)
-        self._futures = [series.instrument_key for series in continuous]
+        self._futures = ready.agenda.futures
         self._loader: Loader | None = None
         self._ids: InstrumentIds = {}
         self._submitted: set[SeriesKey] = set()

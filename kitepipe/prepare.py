@@ -6,7 +6,7 @@ this machine's, says what day it is.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -15,24 +15,21 @@ from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
 from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
 from kitepipe.errors import KitepipeError, KiteUnreachable, RequestFailed, UsageError
-from kitepipe.fetch_plan import Horizon, plan_jobs
+from kitepipe.fetch_agenda import Agenda, agenda_of, plan_agenda
+from kitepipe.fetch_plan import Horizon
 from kitepipe.fetch_queue import Job
 from kitepipe.gaps import holes_since, repair_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.lost import new_losses
-from kitepipe.model import IST, Series
+from kitepipe.model import IST, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Progress
 from kitepipe.sessions import judged_at
 from kitepipe.staging import Cursor, Staging
-from kitepipe.staging_instruments import (
-    select_series,
-    stale_exchanges,
-    take_snapshot,
-    unknown_symbols,
-)
-from kitepipe.staging_series import SeriesKey, StagedKnowledge, key_of, select_known
+from kitepipe.staging_instruments import stale_exchanges, take_snapshot, unknown_symbols
+from kitepipe.staging_series import SeriesKey, note_known, select_noted
+from kitepipe.staging_wanted import select_series, select_unknown_series, want_instruments
 from kitepipe.summary import Failure, FetchReport, Gap, SnapshotReport
 
 Clock = Callable[[], datetime]
@@ -40,40 +37,50 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """A fetch that is ready to go: its doors are open, its jobs planned."""
+    """A fetch that is ready to go: its doors are open, and it is planned what to ask."""
 
     staging: Staging
     kite: KiteClientWrapper
     beat: Beat
-    jobs: list[Job]
+    agenda: Agenda
     instruments: int
     options: stage.FetchOptions
     warnings: list[str]
     losses: Callable[[Cursor], list[Failure]]
+    asked: set[SeriesKey] = field(default_factory=set)  # series of which this run staged something
+
+    def begun(self) -> Iterator[Job]:
+        """Yield the jobs that an early end left behind."""
+        return (job for lane in self.agenda.begun for job in lane)
 
     def go(
         self, progress: Progress, on_done: Callable[[Job], None] = lambda job: None
     ) -> FetchReport:
         """Ask all that is planned; an error that ends it carries the report so far."""
-        audience = stage.Audience(progress, on_done, self.beat)
-        since = min((window.first for job in self.jobs for window in job.windows), default=None)
+
+        def done(job: Job) -> None:
+            if job.staged:
+                self.asked.add(job.staged.key)
+            on_done(job)
+
+        audience = stage.Audience(progress, done, self.beat)
         try:
-            report = stage.fetch(self.staging, self.kite, self.jobs, self.options, audience)
+            report = stage.fetch(self.staging, self.kite, self.agenda, self.options, audience)
         except KitepipeError as error:
             if isinstance(error.report, FetchReport):
                 error.report = self._whole(error.report)
             raise
         with self.staging.cursor() as cursor:
             report = replace(report, failures=report.failures + self.losses(cursor))
-        return self._whole(replace(report, holes=self._holes(None if report.rebased else since)))
+        since = None if report.rebased else self.agenda.since
+        return self._whole(replace(report, holes=self._holes(since)))
 
     def _holes(self, since: date | None) -> list[Gap]:
         """Return the holes that are left in what this run has asked."""
-        asked = [key_of(job.series) for job in self.jobs if job.staged]
-        if not asked:
+        if not self.asked:
             return []
         with self.staging.cursor() as cursor:
-            return holes_since(cursor, asked, since)
+            return holes_since(cursor, list(self.asked), since)
 
     def _whole(self, report: FetchReport) -> FetchReport:
         """Add what the stage does not know: instruments with nothing to ask are told as well."""
@@ -100,22 +107,13 @@ def fetching(
                 f"tradingsymbols: {', '.join(unknown)}: no such instrument is listed; spell "
                 "it as Kite does, such as NSE:INFY"
             )
-        series = select_series(
-            cursor,
-            wanted_instruments(settings, now.astimezone(IST).date()),
-            settings.candle_interval,
-            oi=settings.oi,
-            continuous=settings.continuous,
-        )
+        instruments = _want(settings, cursor, now.astimezone(IST).date())
         margin = timedelta(minutes=settings.settle_margin_minutes)
         horizon = Horizon(bounds, settings.bootstrap_date, now, margin)
-        known = _known(settings, bounds, cursor, series)
-        if bounds.repair:
-            jobs = repair_jobs(cursor, series, known, horizon)
-        else:
-            jobs = plan_jobs(series, known, horizon)
-        instruments = len({one.instrument_key for one in series})
-        warnings = [] if series else ["no listed instrument matches the filters: nothing to do"]
+        _note_known(settings, bounds, cursor)
+        agenda = _plan(settings, cursor, horizon)
+        nothing = ["no listed instrument matches the filters: nothing to do"]
+        warnings = [] if instruments else nothing
         options = stage.FetchOptions(
             settings.parallel_workers,
             settings.batch_size,
@@ -123,23 +121,37 @@ def fetching(
             bounds.max_requests,
             _deadline(bounds, now),
             _running_from(now, clock),
-            instruments - len({job.series.instrument_key for job in jobs}),
+            instruments - agenda.instruments,
         )
         losses = partial(new_losses, settings, now.astimezone(IST).date())
-        yield Fetching(staging, kite, beat, jobs, instruments, options, warnings, losses)
+        yield Fetching(staging, kite, beat, agenda, instruments, options, warnings, losses)
 
 
-def _known(
-    settings: Settings, bounds: Bounds, cursor: Cursor, series: Sequence[Series]
-) -> dict[SeriesKey, StagedKnowledge]:
-    """Return what staging knows; of what it does not, what the warehouse covers is adopted."""
-    known = select_known(cursor, oi=settings.oi)
-    unknown = [one for one in series if key_of(one) not in known]
-    if not unknown or settings.dsn is None or bounds.from_scratch:
-        return known
-    with warehouse_dsn(settings) as dsn:
-        adopt_coverage(cursor, dsn, unknown)
-    return select_known(cursor, oi=settings.oi)
+def _want(settings: Settings, cursor: Cursor, today: date) -> int:
+    """Note which instruments are wanted on an IST date, and return how many they are."""
+    wanted = wanted_instruments(settings, today)
+    continuous = settings.continuous and Interval.DAY in settings.candle_interval
+    return want_instruments(cursor, wanted, continuous=continuous)
+
+
+def _note_known(settings: Settings, bounds: Bounds, cursor: Cursor) -> None:
+    """Note what staging knows; of what it does not, what the warehouse covers is adopted."""
+    note_known(cursor, oi=settings.oi)
+    if settings.dsn is None or bounds.from_scratch:
+        return
+    unknown = select_unknown_series(cursor, settings.candle_interval, oi=settings.oi)
+    if unknown:
+        with warehouse_dsn(settings) as dsn:
+            adopt_coverage(cursor, dsn, unknown)
+        note_known(cursor, oi=settings.oi)
+
+
+def _plan(settings: Settings, cursor: Cursor, horizon: Horizon) -> Agenda:
+    intervals = settings.candle_interval
+    if not horizon.bounds.repair:
+        return plan_agenda(cursor, intervals, horizon, oi=settings.oi)
+    series = select_series(cursor, intervals, oi=settings.oi)
+    return agenda_of(repair_jobs(cursor, series, select_noted(cursor), horizon))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ A key outlives tokens and symbols; the rule that gives it stands in staging_matc
 
 import hashlib
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,7 @@ from pathlib import Path
 import duckdb
 
 from kitepipe.errors import StagingError
-from kitepipe.filters import InstrumentFilter
-from kitepipe.model import IST, Instrument, Interval, Series
+from kitepipe.model import IST, Instrument
 from kitepipe.sql import load
 from kitepipe.staging import Staging, as_utc, naive, transaction
 from kitepipe.staging_errors import translated
@@ -114,41 +113,6 @@ def _keep_changes(
         raise _unusable(exchange, f"not one of its {rows} rows is an instrument")
     warnings = [f"{bad} rows of the dump are no instruments (instrument_quarantine)"] if bad else []
     return SnapshotReport(True, rows, listed, changed, gone, warnings=warnings)
-
-
-def select_series(
-    cursor: duckdb.DuckDBPyConnection,
-    wanted: InstrumentFilter,
-    intervals: Collection[Interval],
-    *,
-    oi: bool = False,
-    continuous: bool = False,
-) -> list[Series]:
-    """Return the series of the listed instruments that `wanted` names, one per interval.
-
-    What expires comes first, the soonest before the rest; then by exchange and tradingsymbol.
-    With `continuous`, one continuous series stands for the day candles of all contracts of a
-    future (`NIFTY-CONT`; Kite has it for NFO and MCX), after the others.
-    """
-    series = [
-        Series(key, one, interval, snapshot, oi)
-        for key, snapshot, one in _listed(cursor, "staging_select_instruments", wanted)
-        for interval in intervals
-        if not (continuous and interval is Interval.DAY and has_continuous(one))
-    ]
-    if continuous and Interval.DAY in intervals:
-        futures = _listed(cursor, "staging_select_continuous", wanted)
-        series += [Series(key, one, Interval.DAY, at, oi, True) for key, at, one in futures]
-    return series
-
-
-def _listed(
-    cursor: duckdb.DuckDBPyConnection, statement: str, wanted: InstrumentFilter
-) -> list[tuple[int, int, Instrument]]:
-    """Return what is wanted: instrument_key, snapshot_id, instrument."""
-    predicate, parameters = wanted.duckdb()
-    rows = cursor.execute(load(statement).format(predicate=predicate), parameters).fetchall()
-    return [(row[0], row[1], Instrument(*row[2:])) for row in rows]
 
 
 def has_continuous(one: Instrument) -> bool:

@@ -1,5 +1,6 @@
 """What staging knows of series: their coverage, their price base, the replies that decide."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -8,7 +9,6 @@ import duckdb
 
 from kitepipe.model import Interval, Reply, Series, Window
 from kitepipe.plan import Known
-from kitepipe.sessions import judged_at, period_of
 from kitepipe.sql import load
 from kitepipe.staging import as_utc, naive
 from kitepipe.staging_replies import Rebase, select_bodies
@@ -25,31 +25,41 @@ def key_of(series: Series) -> SeriesKey:
 
 @dataclass(frozen=True, slots=True)
 class StagedKnowledge:
-    """What `select_known` tells of a series: for the plan, and its present epoch."""
+    """What is known of a series: for the plan, and its present epoch."""
 
     known: Known
     epoch: datetime = FIRST_EPOCH
     fetched_at: datetime | None = None
 
 
+def note_known(cursor: duckdb.DuckDBPyConnection, *, oi: bool) -> None:
+    """Work out what is known of every staged series; with `oi`, by replies that were asked so."""
+    cursor.execute(load("staging_create_known"), {"oi": oi})
+
+
+def select_noted(
+    cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None = None
+) -> dict[SeriesKey, StagedKnowledge]:
+    """Return what `note_known` noted of the instruments with these keys, or of all."""
+    parameters = {"keys": None if keys is None else list(keys)}
+    rows = cursor.execute(load("staging_select_known"), parameters).fetchall()
+    known = {}
+    for key, interval, continuous, epoch, fetched_at, period, first, last, *islands in rows:
+        covered = tuple(map(Window, *islands))
+        known[key, interval, continuous] = StagedKnowledge(
+            Known(covered, last, period, first),
+            epoch.replace(tzinfo=UTC),
+            fetched_at.replace(tzinfo=UTC),
+        )
+    return known
+
+
 def select_known(
     cursor: duckdb.DuckDBPyConnection, *, oi: bool
 ) -> dict[SeriesKey, StagedKnowledge]:
     """Return what is known of every staged series; with `oi`, by replies that were asked so."""
-    known = {}
-    for row in cursor.execute(load("staging_select_known"), {"oi": oi}).fetchall():
-        key, interval, continuous, epoch, fetched_at, clocks, *sessions, firsts, lasts = row
-        fetched = fetched_at.replace(tzinfo=UTC)
-        judged, _ = judged_at(as_utc(clocks["http_date"]), fetched)
-        # One that was on its way at 08:00 may stand on either price base: it counts for the first.
-        period = period_of(min(judged, clocks["asked_at"].replace(tzinfo=UTC)))
-        covered = tuple(Window(first, last) for first, last in zip(firsts, lasts, strict=True))
-        known[key, interval, continuous] = StagedKnowledge(
-            Known(covered, sessions[1], period, sessions[0]),
-            epoch.replace(tzinfo=UTC),
-            fetched,
-        )
-    return known
+    note_known(cursor, oi=oi)
+    return select_noted(cursor)
 
 
 def find_rebase(

@@ -12,8 +12,8 @@ from kitepipe.filters import InstrumentFilter
 from kitepipe.model import Interval, Series, Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
-from kitepipe.staging_instruments import select_series
 from kitepipe.staging_replies import Rebase, ReplyWriter
+from kitepipe.staging_wanted import select_series, want_instruments
 from kitepipe.summary import LoadReport
 from tests.servers import Look, Rows
 from tests.staging_help import NOON, body, commit, line, take
@@ -50,7 +50,8 @@ class Hand:
         """Return the series of a symbol."""
         with staging.cursor() as cursor:
             wanted = InstrumentFilter(tradingsymbols=(symbol,))
-            return select_series(cursor, wanted, [interval])[0]
+            want_instruments(cursor, wanted)
+            return select_series(cursor, [interval])[0]
 
     def reply(
         self,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kitepipe.fetch_agenda import agenda_of
 from kitepipe.fetch_plan import Horizon, plan_jobs
 from kitepipe.fetch_queue import Job, batches, in_order, lanes
 from kitepipe.forecast import forecast
@@ -98,13 +99,13 @@ def test_batches_have_the_right_sizes(keys: list[int], size: int, intervals: set
     jobs = [
         Job(_series(n, key), deque(), Window(TODAY, TODAY), TODAY) for key in keys for n in names
     ]
-    found = batches(lanes(jobs), size)
+    found = list(batches(lanes(jobs), size))
     distinct = list(dict.fromkeys(keys)) if names else []
     sizes = [len(batch) for batch in found]
     assert sum(sizes) == len(distinct)
     assert all(one == size for one in sizes[:-1])
     assert all(0 < one <= size for one in sizes)
-    order = [lane[0].series.instrument_key for lane in in_order(found)]
+    order = [lane[0].series.instrument_key for lane in in_order(found, len(found))]
     assert order == distinct
     assert [job for key in distinct for job in jobs if job.series.instrument_key == key] == [
         job for batch in found for lane in batch for job in lane
@@ -124,6 +125,12 @@ def test_from_and_to_bound_the_dates() -> None:
     assert _windows(_series(), first=TODAY + DAY) == []
     assert _windows(_series("minute"), last=date(2014, 1, 1)) == []
     assert _windows(_series(), first=date(1980, 1, 1), last=BOOTSTRAP)[0].first == BOOTSTRAP
+
+
+def test_what_lies_before_bootstrap_date_is_not_asked() -> None:
+    """Nor a hole in it, where day candles from before were fetched under an earlier one."""
+    known = Known((Window(date(1990, 1, 1), date(1990, 1, 9)), Window(BOOTSTRAP, TODAY - DAY)))
+    assert _windows(_series(), known) == [Window(TODAY, TODAY)]
 
 
 def test_refetch_asks_what_is_covered_and_still_compares() -> None:
@@ -151,7 +158,7 @@ def test_a_forecast_counts_the_requests_and_the_hours() -> None:
     """365 days a year of 60-day windows at three requests a second."""
     horizon = Horizon(Bounds(first=date(2016, 1, 1)), BOOTSTRAP, NOW, MARGIN)
     jobs = plan_jobs([_series("minute"), _series("day")], {}, horizon)
-    report = forecast(jobs, 3.0, instruments=1)
+    report = forecast(agenda_of(jobs), 3.0, instruments=1)
     days = (TODAY - date(2016, 1, 1)).days + 1
     assert (report.instruments, report.series) == (1, 2)
     assert report.requests == -(-days // 60) + -(-days // 2000)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from kitepipe.filters import InstrumentFilter
 from kitepipe.model import Interval
 from kitepipe.staging import Staging
-from kitepipe.staging_instruments import instrument_names, select_series, take_snapshot
+from kitepipe.staging_instruments import instrument_names, take_snapshot
+from kitepipe.staging_wanted import select_series, want_instruments
 from kitepipe.summary import SnapshotReport
 from tests.staging_help import API_ROOT, Rows, dump, dump_day, line, listed, take
 
@@ -87,7 +88,8 @@ def _check_names(staging: Staging) -> None:
     """No two periods of one token overlap, and what is listed has one that is open."""
     with staging.cursor() as cursor:
         names = instrument_names(cursor)
-        series = select_series(cursor, InstrumentFilter(), [Interval.DAY])
+        want_instruments(cursor, InstrumentFilter())
+        series = select_series(cursor, [Interval.DAY])
     by_token: dict[object, list[tuple[object, ...]]] = {}
     for name in names:
         by_token.setdefault((name[5], name[3]), []).append(name)

@@ -12,11 +12,11 @@ from kitepipe.staging import Staging
 from kitepipe.staging_instruments import (
     dump_date,
     newest_snapshots,
-    select_series,
     stale_exchanges,
     take_snapshot,
     unknown_symbols,
 )
+from kitepipe.staging_wanted import select_series, want_instruments
 from tests.staging_help import API_ROOT, dump, line, take
 
 INFY = line(408065, "INFY", "INFOSYS")
@@ -42,7 +42,8 @@ def test_odd_symbols_are_symbols(staging: Staging, symbol: str) -> None:
     take(staging, 1, INFY, line(257, symbol, "X, LTD"))
     with staging.cursor() as cursor:
         wanted = InstrumentFilter(tradingsymbols=(symbol,))
-        [series] = select_series(cursor, wanted, [Interval.DAY])
+        assert want_instruments(cursor, wanted) == 1
+        [series] = select_series(cursor, [Interval.DAY])
         assert unknown_symbols(cursor, [symbol, f"NSE:{symbol}", f"BSE:{symbol}"]) == [
             f"BSE:{symbol}"
         ]
@@ -70,7 +71,8 @@ def test_what_expires_first_is_asked_first(staging: Staging) -> None:
     ]
     take(staging, 1, *rows, exchange="")
     with staging.cursor() as cursor:
-        found = select_series(cursor, InstrumentFilter(), [Interval.DAY, Interval.MINUTE], oi=True)
+        want_instruments(cursor, InstrumentFilter())
+        found = select_series(cursor, [Interval.DAY, Interval.MINUTE], oi=True)
     assert [one.instrument.tradingsymbol for one in found[::2]] == [
         *("BANKNIFTY26MARFUT", "NIFTY26MARFUT", "NIFTY26JUNFUT", "INFY", "TCS")
     ]
@@ -105,7 +107,8 @@ def test_only_futures_have_a_continuous_series(staging: Staging) -> None:
     take(staging, 1, *rows, exchange="")
     intervals = [Interval.DAY, Interval.MINUTE]
     with staging.cursor() as cursor:
-        found = select_series(cursor, InstrumentFilter(), intervals, continuous=True)
+        want_instruments(cursor, InstrumentFilter(), continuous=True)
+        found = select_series(cursor, intervals)
     assert {str(one) for one in found if one.continuous} == {
         "NFO:F-CONT day",
         "MCX:M-CONT day",

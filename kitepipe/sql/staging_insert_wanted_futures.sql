@@ -1,7 +1,8 @@
 -- The continuous futures of which a listed contract is wanted, by the predicate of
--- instrument_filter.sql, or that are wanted themselves as NIFTY-CONT. Each is asked with the token
--- of the contract that expires next. One row a future, in the columns of
--- staging_select_instruments.sql.
+-- instrument_filter.sql, or that are wanted themselves as NIFTY-CONT, into the temp table
+-- wanted_instrument, behind what is there. Each is asked with the token of the contract that
+-- expires next. One row a future.
+insert into wanted_instrument
 with listed as (
     from instrument
     qualify row_number() over (
@@ -24,6 +25,7 @@ wanted as (
     where {predicate}
 )
 select
+    (select count(*) from wanted_instrument) + row_number() over (order by exchange, name), true, false,
     continuous_future.instrument_key,
     min_by(contract.snapshot_id, contract.expiry),
     min_by(contract.instrument_token, contract.expiry),
@@ -33,4 +35,3 @@ from contract
 inner join wanted using (exchange, name)
 inner join continuous_future using (exchange, name)
 group by continuous_future.instrument_key, exchange, name, continuous_future.segment
-order by exchange, name
