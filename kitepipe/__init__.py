@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kitepipe.candle import OHLCVCandle
     from kitepipe.config import ConfigLoader, Settings
-    from kitepipe.doors import kite_door
+    from kitepipe.doors_kite import kite_door
     from kitepipe.filters import InstrumentFilter
     from kitepipe.kite import KiteClientWrapper
     from kitepipe.model import Instrument, Interval, Window
@@ -54,7 +54,7 @@ _HOMES = {
     "Window": "model",
     "chunk_date_range": "plan",
     "import_historic_data_from_kite": "pipeline",
-    "kite_door": "doors",
+    "kite_door": "doors_kite",
     "process_instrument": "pipeline",
 }
 

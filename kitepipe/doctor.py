@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kitepipe.config import Settings
-from kitepipe.doors import kite_door, warehouse_dsn
+from kitepipe.doors import warehouse_dsn
+from kitepipe.doors_kite import kite_door
 from kitepipe.errors import KitepipeError, StagingBusy
 from kitepipe.holder import reading
 from kitepipe.model import utc_now

@@ -1,7 +1,4 @@
-"""How the doors are opened from settings: Kite, the staging file, the warehouse.
-
-Everything here is a context manager, and what it opens is closed by its end.
-"""
+"""What settings say of the doors: which database it is, and which instruments are wanted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,46 +6,7 @@ from datetime import date, timedelta
 
 from kitepipe.config import Settings
 from kitepipe.errors import UsageError
-from kitepipe.fetch_pool import Stop
 from kitepipe.filters import InstrumentFilter
-from kitepipe.holder import asking
-from kitepipe.kite import KiteClientWrapper, KiteOptions
-from kitepipe.ratelimit import RateLimiter
-from kitepipe.staging_inspect import BodyInspector
-
-
-@contextmanager
-def kite_door(settings: Settings, *, wait: bool = False) -> Iterator[KiteClientWrapper]:
-    """Open Kite with the session of `settings`, as the only process of this machine that asks.
-
-    At the end nobody sleeps in it any more. Raises AuthenticationError without a session, and
-    StagingBusy where another process asks with the same key, unless `wait`.
-    """
-    session = settings.session()
-    options = KiteOptions(
-        api_root=settings.api_root,
-        api_key=session.api_key,
-        access_token=session.access_token,
-        timeout_s=settings.timeout_s,
-        max_attempts=settings.max_attempts,
-        backoff_base_s=settings.backoff_base_s,
-        backoff_cap_s=settings.backoff_cap_s,
-        connections=settings.parallel_workers,
-    )
-    stop = Stop()
-    limiter = RateLimiter(
-        settings.rate_limit, sleep=stop.sleep, slow_start=2 * settings.parallel_workers
-    )
-    with (
-        asking(settings.api_root, session.api_key, wait=wait),
-        BodyInspector() as inspector,
-        KiteClientWrapper(options, limiter, inspector.inspect, stop.sleep) as kite,
-    ):
-        kite.stop = stop.set
-        try:
-            yield kite
-        finally:
-            kite.stop()
 
 
 @contextmanager

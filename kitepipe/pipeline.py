@@ -11,7 +11,8 @@ from typing import Any
 
 from kitepipe.config import ConfigLoader, Settings, changed
 from kitepipe.doctor import doctor
-from kitepipe.doors import kite_door, warehouse_dsn
+from kitepipe.doors import warehouse_dsn
+from kitepipe.doors_kite import kite_door
 from kitepipe.errors import SchemaMissing
 from kitepipe.forecast import forecast
 from kitepipe.holder import reading

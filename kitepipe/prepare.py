@@ -13,7 +13,8 @@ from functools import partial
 from kitepipe import fetch as stage
 from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
-from kitepipe.doors import kite_door, wanted_instruments, warehouse_dsn
+from kitepipe.doors import wanted_instruments, warehouse_dsn
+from kitepipe.doors_kite import kite_door
 from kitepipe.errors import KitepipeError, KiteUnreachable, RequestFailed, UsageError
 from kitepipe.fetch_agenda import Agenda, agenda_of, plan_agenda
 from kitepipe.fetch_plan import Horizon

@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import psycopg2
 import pytest
 
@@ -24,7 +25,12 @@ from kitepipe.warehouse import DatabaseManager
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-COMMANDS = app.main.commands
+CONTEXT = click.Context(app.main)
+COMMANDS = {
+    name: command
+    for name in app.main.list_commands(CONTEXT)
+    if (command := app.main.get_command(CONTEXT, name))
+}
 
 
 def _section(title: str) -> str:

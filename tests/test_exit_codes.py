@@ -58,7 +58,7 @@ def test_done_nothing_to_do_and_no_data_are_0(full: Box, kite: Sandbox, look: Lo
 
 def test_a_bug_is_1(box: Box) -> None:
     """What nobody foresaw ends with a traceback."""
-    broken = "import kitepipe.pipeline as p; p.status = lambda *_, **__: 1 / 0; "
+    broken = "import kitepipe.status as p; p.status = lambda *_, **__: 1 / 0; "
     ended = box.kitepipe("status", program=("-c", broken + "from kitepipe.cli import main; main()"))
     assert (ended.code, "ZeroDivisionError" in ended.err) == (1, True)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kitepipe.staging import Staging
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kitepipe"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -186,20 +188,34 @@ def test_files_and_functions_stay_short(path: Path) -> None:
     assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > 50] == []
 
 
-def test_version_imports_nothing_heavy() -> None:
-    """`kitepipe --version` and help answer at once: drivers are imported by who needs them."""
+def _loaded(*arguments: str) -> set[str]:
+    """Run the program in a process of its own and return what it had imported at its end."""
     program = (
         "import sys\n"
-        "sys.argv = ['kitepipe', '--version']\n"
+        f"sys.argv = ['kitepipe', *{arguments!r}]\n"
         "from kitepipe.__main__ import main\n"
         "try: main()\n"
-        "finally: print(*{name.split('.')[0] for name in sys.modules})\n"
+        "finally: print('\\n', *{name.split('.')[0] for name in sys.modules})\n"
     )
     command = [sys.executable, "-c", program]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    version, _, loaded = ran.stdout.strip().rpartition("\n")
-    assert (ran.returncode, "kitepipe" in version) == (0, True), ran.stderr
-    assert HEAVY & set(loaded.split()) == set()
+    said, _, loaded = ran.stdout.rstrip().rpartition("\n")
+    assert (ran.returncode, "kitepipe" in said) == (0, True), ran.stderr
+    return set(loaded.split())
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("fetch", "--help")])
+def test_version_and_help_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    """They answer at once: drivers are imported by who needs them."""
+    assert HEAVY & _loaded(*arguments) == set()
+
+
+def test_status_without_a_database_imports_duckdb_and_nothing_else(tmp_path: Path) -> None:
+    """What is staged can be told without Kite, and without the driver of a database."""
+    path = tmp_path / "kitepipe.duckdb"
+    with Staging.write(path, "http://127.0.0.1:9"):
+        pass
+    assert HEAVY & _loaded("status", "--staging", str(path)) == {"duckdb"}
 
 
 def test_the_linter_knows_the_rooms_too() -> None:

@@ -6,20 +6,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from kitepipe import __version__
-from kitepipe.cli.demo import demo
-from kitepipe.cli.options import common_options
+from kitepipe.cli.common import common_options
 from kitepipe.cli.output import has_reader, silence, tell
-from kitepipe.cli.sandbox import sandbox
-from kitepipe.cli.setup import init, login
-from kitepipe.cli.show import doctor, schema, status, verify
-from kitepipe.cli.stages import fetch, instruments, load, replay, run
 from kitepipe.errors import KitepipeError
 
 EXIT_BUG = 1
@@ -41,12 +37,42 @@ Exit codes:
 """
 
 
+# Each verb and the file that has it, in the order in which one meets them.
+VERBS = {
+    "init": "setup",
+    "login": "setup",
+    "instruments": "stages",
+    "fetch": "stages",
+    "load": "stages",
+    "run": "stages",
+    "replay": "stages",
+    "status": "show",
+    "verify": "show",
+    "schema": "show",
+    "doctor": "show",
+    "sandbox": "sandbox",
+    "demo": "demo",
+}
+
+
 class Program(click.Group):
-    """The group of verbs, listed in the order in which one meets them."""
+    """The group of verbs; those of `rooms` (each by the file that has it) come when called."""
+
+    def __init__(self, *args: Any, rooms: Mapping[str, str] | None = None, **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self._rooms = rooms or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Keep the order of the work, where click sorts by the alphabet."""
-        return list(self.commands)
+        return [*self._rooms, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a verb; its file is imported now."""
+        if cmd_name not in self._rooms:
+            return super().get_command(ctx, cmd_name)
+        room = import_module(f"kitepipe.cli.{self._rooms[cmd_name]}")
+        command: click.Command = getattr(room, cmd_name)
+        return command
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the command line; help is written here."""
@@ -153,6 +179,7 @@ class _Interrupt:
 
 @click.group(
     cls=Program,
+    rooms=VERBS,
     epilog=_EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -164,21 +191,3 @@ def main() -> None:
     Start with 'kitepipe demo', which needs neither an account nor a database. For real data:
     'kitepipe init', 'kitepipe login', 'kitepipe run'.
     """
-
-
-for _command in (
-    init,
-    login,
-    instruments,
-    fetch,
-    load,
-    run,
-    replay,
-    status,
-    verify,
-    schema,
-    doctor,
-    sandbox,
-    demo,
-):
-    main.add_command(_command)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from kitepipe.cli.options import Verb, common_options, invocation
+from kitepipe.cli.common import common_options, invocation
+from kitepipe.cli.options import Verb
 from kitepipe.cli.output import number, say, tell
 from kitepipe.cli.render import finish
 from kitepipe.cli.terminal import progress

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kitepipe.cli.options import Verb, common_options, instant
+from kitepipe.cli.common import common_options
+from kitepipe.cli.options import Verb, instant
 from kitepipe.cli.output import say, tell
 from kitepipe.errors import UsageError
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from kitepipe.cli.options import Verb, common_options, invocation, json_option, settings_options
+from kitepipe.cli.common import common_options, invocation
+from kitepipe.cli.options import Verb, json_option, settings_options
 from kitepipe.cli.output import say, say_json, tell
 from kitepipe.config import Settings
 from kitepipe.config_text import init_text

@@ -2,7 +2,8 @@
 
 import click
 
-from kitepipe.cli.options import Verb, invocation, json_option, proof_options, settings_options
+from kitepipe.cli.common import invocation
+from kitepipe.cli.options import Verb, json_option, proof_options, settings_options
 from kitepipe.cli.render import finish
 from kitepipe.cli.terminal import progress
 from kitepipe.config import Settings
@@ -19,10 +20,9 @@ from kitepipe.config import Settings
 @settings_options
 def status(settings: Settings, quarantine: bool, gaps: bool, as_json: bool) -> int:
     """Show what is staged, what is loaded, and who is at work."""
-    from kitepipe import pipeline
+    from kitepipe.status import status as look
 
-    report = pipeline.status(settings, quarantine=quarantine, gaps=gaps)
-    return finish("status", report, as_json)
+    return finish("status", look(settings, quarantine=quarantine, gaps=gaps), as_json)
 
 
 @click.command(cls=Verb, example="kitepipe verify --staging kite.duckdb --json | jq .differing")

@@ -6,10 +6,10 @@ from datetime import datetime
 import click
 
 from kitepipe.cli.bounds import bounds_options, wait_option
+from kitepipe.cli.common import invocation
 from kitepipe.cli.options import (
     Verb,
     instant,
-    invocation,
     json_option,
     loading_options,
     stage_options,

@@ -58,7 +58,7 @@ def _measure(place: Workplace, kind: str, instruments: int) -> Ran:
     return ran
 
 
-def _fill(path: Path, instruments: int, *, with_history: bool) -> None:
+def fill(path: Path, instruments: int, *, with_history: bool) -> None:
     """Write what is listed and, of each series, two replies without bodies: up to yesterday.
 
     Every hundredth instrument has a hole of three days.
@@ -116,6 +116,6 @@ def _plan(path: Path) -> dict[str, object]:
 if __name__ == "__main__":
     verb, name, *rest = sys.argv[1:]
     if verb == "fill":
-        _fill(Path(name), int(rest[1]), with_history=rest[0] == "night")
+        fill(Path(name), int(rest[1]), with_history=rest[0] == "night")
     else:
         print(json.dumps(_plan(Path(name))))

@@ -1,0 +1,42 @@
+"""What is loaded: read from the warehouse, where one is named."""
+
+from dataclasses import replace
+
+from kitepipe.config import Settings
+from kitepipe.doors import warehouse_dsn
+from kitepipe.errors import UsageError, WarehouseError
+from kitepipe.status_staging import rebased_text
+from kitepipe.summary import Quarantined, StatusReport
+from kitepipe.warehouse import DatabaseManager
+
+
+def with_warehouse(settings: Settings, report: StatusReport) -> StatusReport:
+    """Add what the warehouse holds to what is staged; one that is out of reach is a warning."""
+    try:
+        with warehouse_dsn(settings) as dsn, DatabaseManager(dsn) as warehouse:
+            warehouse.check_schema()
+            totals = warehouse.totals()
+            loaded = len(warehouse.ledger_reply_ids(report.staging_id))
+            rebases = warehouse.rebases()
+    except (WarehouseError, UsageError) as error:
+        return replace(report, warnings=[*report.warnings, str(error)])
+    staged = sum(interval.replies for interval in report.intervals)
+    known = [rebased_text(*r[:3], r.ratio, r.session, r.epoch) for r in rebases]
+    waiting = [f"{text}, not loaded yet" for text in report.rebased if text not in known]
+    return replace(
+        report,
+        rebased=known + waiting,
+        unloaded=staged - loaded,
+        warehouse_candles=totals.candles,
+        quarantined=totals.quarantined,
+    )
+
+
+def select_quarantine(settings: Settings) -> list[Quarantined]:
+    """Return the candles that stand in the warehouse's quarantine, newest reply first.
+
+    Raises UsageError without a DSN, WarehouseError where it cannot be reached.
+    """
+    with warehouse_dsn(settings) as dsn, DatabaseManager(dsn) as warehouse:
+        warehouse.check_schema()
+        return [Quarantined(*row) for row in warehouse.quarantine()]
