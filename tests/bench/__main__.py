@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.bench.fetching import fetch_at_the_limit, fetch_beside_official
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.loading import load_again, load_beside_official, load_new, replay
+from tests.bench.lookups import load_nothing, look_up
 from tests.bench.planning import plan
 from tests.bench.staging import commit_replies
 from tests.bench.starting import start
@@ -26,6 +27,8 @@ SCENARIOS: dict[str, Callable[[Workplace], Iterator[Figure]]] = {
     "official-fetch": fetch_beside_official,
     "staging": commit_replies,
     "plan": plan,
+    "look-up": look_up,
+    "nothing": load_nothing,
     "start": start,
 }
 
