@@ -68,8 +68,9 @@ def all_losses(settings: Settings, today: date, cursor: Cursor) -> list[Lost]:
     yet count as such. What expired first comes first.
     """
     margin = timedelta(minutes=settings.settle_margin_minutes)
-    known, lacking = select_known(cursor, oi=False), []
-    for row in _gone(settings, today, cursor):
+    gone, lacking = _gone(settings, today, cursor), []
+    known = select_known(cursor, oi=False, keys={row[0] for row in gone}) if gone else {}
+    for row in gone:
         life, key = _life(row), row[0]
         stitched = settings.continuous and life.interval is Interval.DAY
         if stitched and has_continuous(life.instrument):

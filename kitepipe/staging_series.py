@@ -55,11 +55,11 @@ def select_noted(
 
 
 def select_known(
-    cursor: duckdb.DuckDBPyConnection, *, oi: bool
+    cursor: duckdb.DuckDBPyConnection, *, oi: bool, keys: Collection[int] | None = None
 ) -> dict[SeriesKey, StagedKnowledge]:
-    """Return what is known of every staged series; with `oi`, by replies that were asked so."""
+    """Return what is known of staged series, as `note_known` and `select_noted` do."""
     note_known(cursor, oi=oi)
-    return select_noted(cursor)
+    return select_noted(cursor, keys)
 
 
 def find_rebase(
