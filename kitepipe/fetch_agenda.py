@@ -26,7 +26,7 @@ from kitepipe.staging_wanted import (
 )
 from kitepipe.summary import PlanLine
 
-# So many instruments are planned at a time: 20 ms of the main thread, for at least half a minute of
+# So many instruments are planned at a time: 70 ms of the main thread, for at least half a minute of
 # requests at three a second.
 _PAGE = 100
 
