@@ -18,13 +18,14 @@ from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 
 SCHEMA_VERSION = 2
-# The file's own pages fill what they may, so this bounds every command. One thread a statement:
-# loads run side by side, and the rows of a statement keep their order.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "192MB",
-    "threads": 1,
-    "autoinstall_known_extensions": False,
-}
+_Config = dict[str, str | bool | int | float | list[str]]
+
+# The file's own pages fill what memory they may. A writer plans: 100,000 instruments at eight
+# intervals take 2.3 s with this, 9 s with what a reader has.
+_WRITING: _Config = {"memory_limit": "512MB", "threads": 2, "autoinstall_known_extensions": False}
+# A reader loads: series side by side, so each statement has one thread, and its rows keep their
+# order. `load` and `replay` stay below 300 MB as a whole.
+_READING: _Config = _WRITING | {"memory_limit": "192MB", "threads": 1}
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -152,7 +153,8 @@ def _log(path: Path) -> Path:
 
 def _open(path: Path, *, read_only: bool) -> Cursor:
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
+        config = _READING if read_only else _WRITING
+        return duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
         raise told(path, error) from error
 
