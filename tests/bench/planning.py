@@ -24,6 +24,7 @@ _SIZES = (1_000, 10_000, 100_000)
 _ROUNDS = 3
 _GOAL_S = 5.0
 _DUCKDB_MEMORY_MB = 512  # staging's memory_limit
+_ROOT = "http://127.0.0.1"
 _NIGHT = datetime(2026, 11, 20, 20, tzinfo=IST)
 
 
@@ -63,7 +64,7 @@ def fill(path: Path, instruments: int, *, with_history: bool) -> None:
 
     Every hundredth instrument has a hole of three days.
     """
-    with Staging.write(path, "http://127.0.0.1") as staging, staging.cursor() as cursor:
+    with Staging.write(path, _ROOT) as staging, staging.cursor() as cursor:
         _list(cursor, instruments)
         if with_history:
             _tell(cursor, instruments)
@@ -101,10 +102,10 @@ def _tell(cursor: Cursor, instruments: int) -> None:
 
 
 def _plan(path: Path) -> dict[str, object]:
-    """Plan as `fetch` does, in a process of its own."""
+    """Plan as `fetch` does, with the file open for writing."""
     horizon = Horizon(Bounds(), date(1995, 1, 1), _NIGHT, timedelta(minutes=15))
     started = perf_counter()
-    with Staging.read(path) as staging, staging.cursor() as cursor:
+    with Staging.write(path, _ROOT) as staging, staging.cursor() as cursor:
         want_instruments(cursor, InstrumentFilter())
         note_known(cursor, oi=False)
         agenda = plan_agenda(cursor, list(Interval), horizon, oi=False)
