@@ -5,7 +5,6 @@
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from kitepipe.forecast import forecast
 from kitepipe.holder import reading
 from kitepipe.load import works
 from kitepipe.model import Interval, utc_now
-from kitepipe.pipeline_load import instrument_ids, load_staged, unloaded
+from kitepipe.pipeline_load import instrument_ids, load, replay, unloaded
 from kitepipe.pipeline_run import fetch_and_load
 from kitepipe.plan import Bounds
 from kitepipe.prepare import Clock, fetching, kite_now, staging_door, take_dumps
@@ -27,7 +26,6 @@ from kitepipe.staging_candles import CandleParser
 from kitepipe.status import status
 from kitepipe.summary import (
     FetchReport,
-    LoadReport,
     PlanReport,
     RunReport,
     SchemaReport,
@@ -63,18 +61,6 @@ def fetch(
     """Stage 1: ask what is not covered and stage the replies. Needs Kite, not the database."""
     with fetching(settings, bounds, "fetch", clock, progress) as ready:
         return ready.go(progress)
-
-
-def load(settings: Settings, progress: Progress, *, wait: bool = False) -> LoadReport:
-    """Stage 2: load the staged replies that the warehouse does not know. Does not need Kite."""
-    return load_staged(settings, progress, wait=wait)
-
-
-def replay(
-    settings: Settings, progress: Progress, *, as_of: datetime | None = None, wait: bool = False
-) -> LoadReport:
-    """Load every staged reply anew; with `as_of`, what had been fetched by that instant."""
-    return load_staged(settings, progress, wait=wait, again=True, as_of=as_of)
 
 
 def run(

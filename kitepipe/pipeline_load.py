@@ -19,6 +19,18 @@ from kitepipe.warehouse import DatabaseManager
 _ROUND_BYTES = 256 * 1024 * 1024
 
 
+def load(settings: Settings, progress: Progress, *, wait: bool = False) -> LoadReport:
+    """Stage 2: load the staged replies that the warehouse does not know. Does not need Kite."""
+    return load_staged(settings, progress, wait=wait)
+
+
+def replay(
+    settings: Settings, progress: Progress, *, as_of: datetime | None = None, wait: bool = False
+) -> LoadReport:
+    """Load every staged reply anew; with `as_of`, what had been fetched by that instant."""
+    return load_staged(settings, progress, wait=wait, again=True, as_of=as_of)
+
+
 def load_staged(
     settings: Settings,
     progress: Progress,

@@ -76,9 +76,9 @@ def load(settings: Settings, wait: bool, as_json: bool) -> int:
 
     One transaction a series. Needs the staging file and the database, not Kite.
     """
-    from kitepipe import pipeline
+    from kitepipe import pipeline_load  # without Kite's client, and so in 0.1 s less
 
-    return carry_out("load", as_json, lambda bars: pipeline.load(settings, bars, wait=wait))
+    return carry_out("load", as_json, lambda bars: pipeline_load.load(settings, bars, wait=wait))
 
 
 @click.command(cls=Verb, example="kitepipe run --until 08:30")
@@ -109,8 +109,8 @@ def replay(settings: Settings, as_of: datetime | None, wait: bool, as_json: bool
     Into another database, or after a rule changed, or a table was lost. Into a database that has
     everything already it writes no row.
     """
-    from kitepipe import pipeline
+    from kitepipe import pipeline_load
 
     return carry_out(
-        "replay", as_json, lambda bars: pipeline.replay(settings, bars, as_of=as_of, wait=wait)
+        "replay", as_json, lambda bars: pipeline_load.replay(settings, bars, as_of=as_of, wait=wait)
     )
