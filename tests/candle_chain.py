@@ -26,6 +26,7 @@ DEFINITIONS = (
     "cut_typed",
     "plain_candle",
     "typed_candle",
+    "parsed_any",
 )
 
 _TABLES = """

@@ -1,19 +1,12 @@
 -- Every candle with the first rule that it breaks, of those dates that are its reply's to decide.
 -- Held (not settled yet) and superseded ones (a newer reply decides) are only counted; one whose
 -- date is unknown or outside its window is always here.
--- Reads: picked, plain_candle, typed_candle. Writes: temp table judged_candle.
+-- Reads: parsed_candle. Writes: temp table judged_candle.
 -- Parameter: interval_minutes (1440 is day). One row: a candle; fate is kept, held or superseded.
 create or replace temp table judged_candle as
-with parsed as (
-    select * from plain_candle
-    union all by name
-    select typed_candle.*, picked.* exclude (reply_id, body)
-    from typed_candle
-    inner join picked on typed_candle.reply_id = picked.reply_id
-),
-dated as (
+with dated as (
     select *, cast(ist as date) as ist_date
-    from parsed
+    from parsed_candle
 ),
 placed as (
     select
