@@ -148,6 +148,28 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Which of how many shares, as `2/3`; empty text means all."""
+
+    allowed: str = "i/n such as 2/3, with i from 1 to n and n up to 999"
+
+    def read(self, value: Any) -> tuple[int, int] | None:
+        """Take text, as every way of configuring has it."""
+        if not isinstance(value, str):
+            raise ValueError
+        if not value.strip():
+            return None
+        number, of = map(int, _match(r"\d{1,3}/\d{1,3}", value.strip()).split("/"))
+        if not 1 <= number <= of:
+            raise ValueError
+        return number, of
+
+    def parse(self, text: str) -> tuple[int, int] | None:
+        """Take text."""
+        return self.read(text)
+
+
+@dataclass(frozen=True, slots=True)
 class FilePath:
     """The path of a file, with `~` for the home folder."""
 

@@ -19,7 +19,7 @@ _HEAD = """\
 # Paths are seen from this file's folder.
 """
 # What to write where the default is nothing, or is another one for each user.
-_SAMPLES = {"dsn": "", "session_file": "~/.config/kitepipe/session.json"}
+_SAMPLES = {"dsn": "", "shard": "", "session_file": "~/.config/kitepipe/session.json"}
 
 
 def init_text() -> str:

@@ -42,4 +42,5 @@ def wanted_instruments(settings: Settings, today: date) -> InstrumentFilter:
         settings.tradingsymbols,
         expiry_to=today + timedelta(days=within) if within else None,
         plain_equities=settings.plain_equities,
+        shard=settings.shard,
     )

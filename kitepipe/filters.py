@@ -12,7 +12,7 @@ from kitepipe import sql
 _WILDCARDS = {"*": ".*", "?": "."}
 _NAMES = (
     *("types", "exchanges", "segments", "symbols", "pattern"),
-    *("expiry_from", "expiry_to", "plain_equities"),
+    *("expiry_from", "expiry_to", "plain_equities", "shard_from", "shard_to"),
 )
 
 
@@ -22,7 +22,8 @@ class InstrumentFilter:
 
     A tradingsymbol may hold `*` (any text) and `?` (any one character), its exchange too.
     `expiry_from` and `expiry_to`, both inclusive, bound what expires; the rest passes.
-    `plain_equities` are shares in their regular series; instrument_filter.sql says what these are.
+    `plain_equities` are shares in their regular series, `shard` is (i, n): the i-th of n disjoint
+    shares of everything, counted from 1; instrument_filter.sql says what these are.
     """
 
     instrument_types: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class InstrumentFilter:
     expiry_from: date | None = None
     expiry_to: date | None = None
     plain_equities: bool = False
+    shard: tuple[int, int] | None = None
 
     def duckdb(self) -> tuple[str, dict[str, Any]]:
         """Return the predicate with `$name` parameters, and these."""
@@ -48,6 +50,7 @@ class InstrumentFilter:
         return predicate.format(**{name: form.format(name) for name in _NAMES})
 
     def _parameters(self) -> dict[str, Any]:
+        shard_from, shard_to = _hash_range(*self.shard) if self.shard else (None, None)
         patterns = [text for text in self.tradingsymbols if _WILDCARDS.keys() & text]
         return {
             "types": list(self.instrument_types) or None,
@@ -60,7 +63,15 @@ class InstrumentFilter:
             "expiry_from": self.expiry_from,
             "expiry_to": self.expiry_to,
             "plain_equities": self.plain_equities,
+            "shard_from": shard_from,
+            "shard_to": shard_to,
         }
+
+
+def _hash_range(number: int, of: int) -> tuple[str, str]:
+    """Return the first and the last hash of a shard, as the 32 hex digits of an md5."""
+    first, end = ((part << 128) // of for part in (number - 1, number))
+    return f"{first:032x}", f"{end - 1:032x}"
 
 
 def _expression(pattern: str) -> str:

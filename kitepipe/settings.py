@@ -9,7 +9,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kitepipe.config_kinds import Day, FilePath, Intervals, Kind, Names, Number, Switch, Text, Whole
+from kitepipe.config_kinds import (
+    Day,
+    FilePath,
+    Intervals,
+    Kind,
+    Names,
+    Number,
+    Share,
+    Switch,
+    Text,
+    Whole,
+)
 from kitepipe.errors import AuthenticationError
 from kitepipe.model import IST, Interval, utc_now
 from kitepipe.session_file import Session, read_session
@@ -87,6 +98,10 @@ class Settings:
     plain_equities: bool = field(
         default=False,
         metadata=_key(Switch(), "only shares in their regular series: no debt, SME, index, future"),
+    )
+    shard: tuple[int, int] | None = field(
+        default=None,
+        metadata=_key(Share(), "only this share of all, where several machines share the work"),
     )
     batch_size: int = field(
         default=50, metadata=_key(Whole(1, 100_000), "instruments processed together")

@@ -65,6 +65,7 @@ _SAMPLES: dict[str, tuple[str, Any]] = {
     "oi": ("true", True),
     "bootstrap_date": ("2015-02-01", date(2015, 2, 1)),
     "staging": ("/data/raw.duckdb", Path("/data/raw.duckdb")),
+    "shard": ("2/3", (2, 3)),
 }
 
 
@@ -89,13 +90,15 @@ _STRENGTH = ("flag", "environment", "file")
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _literal(name: str, text: str) -> str:
     if name in ("candle_interval", "exchanges"):
         return json.dumps(text.split(",") if text else [])
-    quoted = name == "staging"
+    quoted = name in ("staging", "shard")
     return json.dumps(text) if quoted else text.lower()
 
 
@@ -174,6 +177,10 @@ def test_any_text_in_a_variable_is_taken_or_refused_by_name(key: Any, text: str)
         ("bootstrap_date", "20150201"),
         ("bootstrap_date", "2999-01-01"),
         ("staging", ""),
+        ("shard", 2),
+        ("shard", "0/2"),
+        ("shard", "3/2"),
+        ("shard", "1/1000"),
         ("staging", 5),
         ("dsn", "localhost"),
         ("api_root", "ftp://api.kite.trade"),

@@ -1,9 +1,11 @@
 """The filter: one predicate that DuckDB, PostgreSQL and a model in Python read the same way."""
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from fnmatch import fnmatchcase
+from hashlib import md5
 from pathlib import Path
 
 import duckdb
@@ -15,8 +17,8 @@ from psycopg2.extras import execute_values
 
 from kitepipe.filters import InstrumentFilter
 
-# exchange, tradingsymbol, instrument_type, segment, expiry
-Row = tuple[str, str, str, str, date | None]
+# exchange, tradingsymbol, instrument_type, segment, expiry, name
+Row = tuple[str, str, str, str, date | None, str]
 Ask = Callable[[list[Row], InstrumentFilter], list[Row]]
 
 TYPES = st.sampled_from(["EQ", "FUT", "CE", "PE", "eq", ""])
@@ -40,13 +42,19 @@ SYMBOLS = st.one_of(
     ),
     st.text("ABN&-. +|()[]{}^$%\\'\"éß_19", min_size=1, max_size=6),
 )
-ROWS = st.lists(st.tuples(EXCHANGES, SYMBOLS, TYPES, SEGMENTS, DAYS), unique=True, max_size=12)
+NAMES = st.sampled_from(["", "NIFTY", "M&M", "é"])
+ROWS = st.lists(
+    st.tuples(EXCHANGES, SYMBOLS, TYPES, SEGMENTS, DAYS, NAMES), unique=True, max_size=12
+)
+SHARDS = st.integers(1, 6).flatmap(lambda n: st.tuples(st.integers(1, n), st.just(n)))
 
 _TABLE = (
     "create temp table instrument (exchange varchar, tradingsymbol varchar, "
-    "instrument_type varchar, segment varchar, expiry date)"
+    "instrument_type varchar, segment varchar, expiry date, name varchar)"
 )
-_SELECT = "select exchange, tradingsymbol, instrument_type, segment, expiry from instrument where "
+_SELECT = (
+    "select exchange, tradingsymbol, instrument_type, segment, expiry, name from instrument where "
+)
 
 
 def patterns_of(symbols: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -61,7 +69,7 @@ def patterns_of(symbols: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 def model(row: Row, wanted: InstrumentFilter) -> bool:
     """What the documentation of InstrumentFilter says, in Python."""
-    exchange, symbol, kind, segment, expiry = row
+    exchange, symbol, kind, segment, expiry, _ = row
     return (
         (not wanted.instrument_types or kind in wanted.instrument_types)
         and (not wanted.exchanges or exchange in wanted.exchanges)
@@ -73,12 +81,23 @@ def model(row: Row, wanted: InstrumentFilter) -> bool:
         and (expiry is None or wanted.expiry_from is None or wanted.expiry_from <= expiry)
         and (expiry is None or wanted.expiry_to is None or expiry <= wanted.expiry_to)
         and (not wanted.plain_equities or _is_plain(row))
+        and (not wanted.shard or _shard(row, wanted.shard[1]) == wanted.shard[0])
     )
 
 
 def _is_plain(row: Row) -> bool:
-    _, symbol, kind, segment, _ = row
+    _, symbol, kind, segment, *_ = row
     return kind == "EQ" and segment in ("NSE", "BSE") and not re.search(r"(?s)-..\Z", symbol)
+
+
+def _shard(row: Row, of: int) -> int:
+    """Return in which of so many equal ranges the hash of exchange and base symbol lies."""
+    exchange, symbol, kind, _, _, name = row
+    base = re.sub(r"-(BE|BZ|SM|ST|SZ)\Z", "", symbol)
+    if kind in ("FUT", "CE", "PE") and name:
+        base = name
+    digest = int(md5(f"{exchange}:{base}".encode()).hexdigest(), 16)
+    return bisect([(part << 128) // of for part in range(of)], digest)
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -103,7 +122,7 @@ def duck() -> Iterator[Ask]:
         def ask(rows: list[Row], wanted: InstrumentFilter) -> list[Row]:
             connection.execute("delete from instrument")
             if rows:
-                connection.executemany("insert into instrument values (?, ?, ?, ?, ?)", rows)
+                connection.executemany("insert into instrument values (?, ?, ?, ?, ?, ?)", rows)
             predicate, parameters = wanted.duckdb()
             return in_order(connection.execute(_SELECT + predicate, parameters).fetchall())
 
@@ -187,6 +206,69 @@ def test_expiry_and_plain_equities_mean_the_same_in_both_engines(
 ) -> None:
     """Bounds are inclusive and leave alone what never expires; a series is two characters long."""
     agree(duck, postgres, rows, wanted)
+
+
+@given(rows=ROWS, shard=SHARDS)
+def test_a_shard_is_the_same_in_both_engines(
+    duck: Ask, postgres: Ask, rows: list[Row], shard: tuple[int, int]
+) -> None:
+    """Whatever symbols there are, a machine asks for the same ones as long as i/n stays."""
+    agree(duck, postgres, rows, InstrumentFilter(shard=shard))
+
+
+@given(rows=ROWS, of=st.integers(1, 6))
+def test_shards_are_disjoint_and_together_everything(duck: Ask, rows: list[Row], of: int) -> None:
+    """No instrument is asked by two machines, and none by nobody."""
+    shards = [duck(rows, InstrumentFilter(shard=(number, of))) for number in range(1, of + 1)]
+    assert in_order(row for shard in shards for row in shard) == in_order(rows)
+
+
+@pytest.mark.parametrize("of", [2, 3, 7])
+def test_what_belongs_together_stays_in_one_shard(duck: Ask, of: int) -> None:
+    """All contracts of an underlying are asked by one machine, and a share in any series."""
+    day = date(2026, 11, 26)
+    groups: list[list[Row]] = [
+        [
+            ("NFO", f"{name}26NOVFUT", "FUT", "NFO-FUT", day, name),
+            ("NFO", f"{name}26NOV100CE", "CE", "NFO-OPT", day, name),
+            ("NFO", f"{name}26DEC90PE", "PE", "NFO-OPT", date(2026, 12, 31), name),
+        ]
+        for name in ("NIFTY", "BANKNIFTY", "M&M", "INFY")
+    ]
+    for symbol in ("CENTRALBK", "BAJAJ-AUTO", "INFY"):
+        suffixes = ("", "-BE", "-BZ", "-SM", "-ST", "-SZ")
+        groups.append([("NSE", symbol + s, "EQ", "NSE", None, symbol) for s in suffixes])
+    for number in range(1, of + 1):
+        found = duck(
+            [row for group in groups for row in group], InstrumentFilter(shard=(number, of))
+        )
+        assert {len(set(group) & set(found)) / len(group) for group in groups} <= {0, 1}
+
+
+# By the first digits of md5('NSE:INFY') and so on: 19, 57, fb, 38.
+SHARES_OF_THREE = {1: {"INFY", "RELIANCE"}, 2: {"SBIN"}, 3: {"TCS"}}
+
+
+def test_shards_of_names_that_stay_the_same_for_ever(duck: Ask) -> None:
+    """Machines of any age agree: these were worked out once with md5sum."""
+    symbols = ("INFY", "SBIN", "TCS", "RELIANCE")
+    rows: list[Row] = [("NSE", symbol, "EQ", "NSE", None, "") for symbol in symbols]
+    shards = {n: {r[1] for r in duck(rows, InstrumentFilter(shard=(n, 3)))} for n in (1, 2, 3)}
+    assert shards == SHARES_OF_THREE
+
+
+def test_shards_of_a_real_dump_are_about_equal(duck: Ask, real_data: Path) -> None:
+    """Of 9,420 NSE rows each of three machines gets a third, within a tenth of it."""
+    with duckdb.connect() as connection:
+        dump = str(real_data / "dumps" / "NSE_raw_2026-03-14.csv")
+        rows = connection.execute(
+            "select exchange, tradingsymbol, instrument_type, segment, "
+            "try_cast(expiry as date), coalesce(name, '') from read_csv(?, all_varchar = true)",
+            [dump],
+        ).fetchall()
+    sizes = [len(duck(rows, InstrumentFilter(shard=(number, 3)))) for number in (1, 2, 3)]
+    assert sum(sizes) == len(rows) == 9420
+    assert all(abs(size - 3140) < 314 for size in sizes)
 
 
 def test_plain_equities_of_a_real_dump(real_data: Path) -> None:

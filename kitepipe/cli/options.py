@@ -84,7 +84,7 @@ def _metavar(key: Key) -> str:
     if isinstance(key.kind, Intervals):
         return "INTERVAL,..."
     default = names.get(type(key.default), "")
-    return default or {"dsn": "DSN", "api_root": "URL"}.get(key.name, "FILE")
+    return default or {"dsn": "DSN", "api_root": "URL", "shard": "I/N"}.get(key.name, "FILE")
 
 
 def stage_options(command: F, only: Container[str] = KEYS) -> F:
