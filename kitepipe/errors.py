@@ -9,7 +9,8 @@ The tree, by what the caller must do:
     ├── KiteUnreachable        11   look at the network, try later
     ├── AllInstrumentsFailed   11   read the failures
     ├── StagingError           12   see what is wrong with the staging file
-    │   └── StagingBusy        12   wait for the process that holds it
+    │   ├── StagingBusy        12   wait for the process that holds it
+    │   └── ArchiveOutOfReach  12   bring the file back (load, verify: counted, the rest goes on)
     ├── WarehouseError         13   bring the database up, or apply the schema
     │   ├── SchemaMissing      13   run `kitepipe schema`
     │   ├── ConnectionLost     --   reconnect and start the series again
@@ -75,6 +76,10 @@ class StagingError(KitepipeError):
 
 class StagingBusy(StagingError):
     """Another process holds the staging file."""
+
+
+class ArchiveOutOfReach(StagingError):
+    """A file of archived replies is missing, cannot be read, or holds something else."""
 
 
 class WarehouseError(KitepipeError):

@@ -32,13 +32,15 @@ Beat = Callable[[int, int, int], None]
 
 
 @contextlib.contextmanager
-def writing(path: Path, api_root: str, verb: str, *, wait: bool) -> Iterator[tuple[Staging, Beat]]:
+def writing(
+    path: Path, api_root: str | None, verb: str, *, wait: bool, archive: Path = Path()
+) -> Iterator[tuple[Staging, Beat]]:
     """Open the staging file for writing, and tell others so in `<staging>.run.json`.
 
     Yields the file and the heartbeat: call it with windows done, planned and failed. Raises
     StagingBusy where another process holds it, unless `wait`; StagingError as `Staging.write`.
     """
-    with _opened(path, lambda: Staging.write(path, api_root), wait) as staging:
+    with _opened(path, lambda: Staging.write(path, api_root, archive), wait) as staging:
         record = _Record(path, verb)
         try:
             record.beat(0, 0, 0)
@@ -48,10 +50,26 @@ def writing(path: Path, api_root: str, verb: str, *, wait: bool) -> Iterator[tup
 
 
 @contextlib.contextmanager
-def reading(path: Path, *, wait: bool) -> Iterator[Staging]:
+def reading(path: Path, *, wait: bool, archive: Path = Path()) -> Iterator[Staging]:
     """Open the staging file read-only, after any writer that waits for it."""
-    with _opened(path, lambda: Staging.read(path), wait) as staging:
+    with _opened(path, lambda: Staging.read(path, archive), wait) as staging:
         yield staging
+
+
+@contextlib.contextmanager
+def alone(path: Path, verb: str, *, wait: bool) -> Iterator[None]:
+    """Keep every other kitepipe from opening the staging file, which the block may replace.
+
+    Nobody has it open then, and its log is written into it. Errors as `writing`.
+    """
+    with _queue(path, wait, alone=True):
+        _patiently(path, lambda: Staging.write(path, None), wait).close()
+        record = _Record(path, verb)
+        try:
+            record.beat(0, 0, 0)
+            yield
+        finally:
+            record.remove()
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -97,10 +115,11 @@ def _opened(path: Path, door: Callable[[], Staging], wait: bool) -> Iterator[Sta
 
 
 @contextlib.contextmanager
-def _queue(path: Path, wait: bool) -> Iterator[None]:
+def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
     """Whoever waits for the file holds this lock; a reader between two rounds queues behind.
 
-    Those who do not wait share it while they open the file, and are sent away by one who waits.
+    Those who do not wait share it while they open the file, and are sent away by one who waits, or
+    who holds it for longer to be alone.
     """
     try:
         lock = _open_lock(path.with_name(path.name + ".lock"))
@@ -110,7 +129,7 @@ def _queue(path: Path, wait: bool) -> Iterator[None]:
     with _closing(lock):
         if wait:
             _line_up(lock, f"staging {path}: another process is before us")
-        elif not _try(lock, fcntl.LOCK_SH, for_s=_OPENING_S):
+        elif not _try(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, for_s=_OPENING_S):
             waited = StagingBusy(
                 f"staging {path}: another process waits for it; come later, or use --wait"
             )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 
-from kitepipe.errors import SeriesRefused, WarehouseError
+from kitepipe.errors import ArchiveOutOfReach, SeriesRefused, WarehouseError
 from kitepipe.load_decide import GROUP_BYTES
 from kitepipe.load_hand import Hand
 from kitepipe.load_parse import SeriesWork
@@ -138,7 +138,9 @@ class Loader:
         with self._staging.cursor() as cursor:
             bundled = works(cursor, bundle, ids, again=options.replay, as_of=options.as_of)
         if sum(series.bytes for series in bundle) <= GROUP_BYTES:
-            hand.parser.keep_bodies([r.reply_id for work in bundled for r in work.replies])
+            # Of each series the newest are those to load: what else is needed, `parse` reads.
+            news = [r.reply_id for work in bundled for r in work.replies[-work.series.replies :]]
+            hand.parser.keep_bodies(news, archived=False)
         for work in bundled:
             if self._fatal or self._stopping.is_set():
                 return
@@ -150,7 +152,7 @@ class Loader:
             result = hand.persist(
                 load_series, hand.warehouse, hand.parser, self._staging.staging_id, work
             )
-        except SeriesRefused as error:
+        except (SeriesRefused, ArchiveOutOfReach) as error:
             self._tally.refuse(work, error)
         else:
             self._tally.count(work, result, time.monotonic() - started)

@@ -12,19 +12,21 @@ from kitepipe.config import ConfigLoader, Settings, changed
 from kitepipe.doctor import doctor
 from kitepipe.doors import warehouse_dsn
 from kitepipe.doors_kite import kite_door
-from kitepipe.errors import SchemaMissing
+from kitepipe.errors import ArchiveOutOfReach, SchemaMissing
 from kitepipe.forecast import forecast
 from kitepipe.holder import reading
 from kitepipe.load import works
 from kitepipe.model import Interval, utc_now
 from kitepipe.pipeline_load import instrument_ids, load, replay, unloaded
 from kitepipe.pipeline_run import fetch_and_load
+from kitepipe.pipeline_staging import archive, backup, compact
 from kitepipe.plan import Bounds
 from kitepipe.prepare import Clock, fetching, kite_now, staging_door, take_dumps
 from kitepipe.progress import Progress, Silent
 from kitepipe.staging_candles import CandleParser
 from kitepipe.status import status
 from kitepipe.summary import (
+    Failure,
     FetchReport,
     PlanReport,
     RunReport,
@@ -80,7 +82,7 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
     with (
         warehouse_dsn(settings) as dsn,
         DatabaseManager(dsn) as warehouse,
-        reading(settings.staging, wait=False) as staging,
+        reading(settings.staging, wait=False, archive=settings.archive) as staging,
         staging.cursor() as cursor,
         closing(CandleParser(staging.cursor())) as parser,
     ):
@@ -90,10 +92,13 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
         with progress.meter("verify", len(every), "series") as meter:
             for series in every:
                 for work in works(cursor, [series], ids, again=True, as_of=warehouse.as_of()):
-                    verify_series(
-                        *(warehouse, parser, staging.staging_id, work, proof),
-                        delete_foreign=delete_foreign,
-                    )
+                    try:
+                        verify_series(
+                            *(warehouse, parser, staging.staging_id, work, proof),
+                            delete_foreign=delete_foreign,
+                        )
+                    except ArchiveOutOfReach as error:
+                        proof.failures.append(Failure(str(series), str(error)))
                 meter.advance(1, str(series))
     return proof.report()
 
@@ -150,6 +155,9 @@ def _disabled() -> RunReport:
 
 __all__ = [
     "apply_schema",
+    "archive",
+    "backup",
+    "compact",
     "doctor",
     "fetch",
     "import_historic_data_from_kite",

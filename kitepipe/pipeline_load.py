@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
@@ -43,10 +44,11 @@ def load_staged(
 
     A WarehouseError on the way carries the report of what was loaded until then.
     """
+    open_file = partial(reading, settings.staging, wait=wait, archive=settings.archive)
     with warehouse_dsn(settings) as dsn:
         with DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
-            with reading(settings.staging, wait=wait) as staging, staging.cursor() as cursor:
+            with open_file() as staging, staging.cursor() as cursor:
                 warehouse.claim_as_of(as_of)
                 ids = instrument_ids(warehouse, staging, cursor)
                 pending = unloaded(cursor, warehouse, staging.staging_id, again, as_of)
@@ -56,7 +58,7 @@ def load_staged(
             with progress.meter("replay" if again else "load", len(pending), "series") as meter:
                 for batch in _rounds(pending, settings.batch_size):
                     with (
-                        reading(settings.staging, wait=wait) as staging,
+                        open_file() as staging,
                         Loader(staging, options, meter) as loader,
                     ):
                         loader.submit(batch, ids)

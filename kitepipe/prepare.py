@@ -166,7 +166,8 @@ def staging_door(
     """
     if not settings.staging.exists():
         kite.check_session()
-    with writing(settings.staging, settings.api_root, verb, wait=wait) as opened:
+    place, archive = settings.staging, settings.archive
+    with writing(place, settings.api_root, verb, wait=wait, archive=archive) as opened:
         yield opened
 
 

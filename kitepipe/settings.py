@@ -142,6 +142,13 @@ class Settings:
     staging: Path = field(
         default=Path("kitepipe.duckdb"), metadata=_key(FilePath(), "the file of raw replies")
     )
+    archive: Path = field(
+        default=Path("kitepipe-archive"),
+        metadata=_key(
+            FilePath("the path of a folder"),
+            "where 'kitepipe archive' keeps replies that are loaded",
+        ),
+    )
     dsn: str | None = field(  # from the environment it may hold a password
         default=None, repr=False, metadata=_key(_DSN, "the database to fill")
     )

@@ -5,6 +5,7 @@ with it; each takes a cursor, and a cursor belongs to one thread.
 """
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,14 +19,17 @@ from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 
 SCHEMA_VERSION = 2
+ARCHIVING = 3  # the version of a file from its first archive on: it has two tables more
 _Config = dict[str, str | bool | int | float | list[str]]
 
 # The file's own pages fill what memory they may. A writer plans: 100,000 instruments at eight
 # intervals take 2.3 s with this, 9 s with what a reader has.
-_WRITING: _Config = {"memory_limit": "512MB", "threads": 2, "autoinstall_known_extensions": False}
+WRITING: _Config = {"memory_limit": "512MB", "threads": 2, "autoinstall_known_extensions": False}
 # A reader loads: series side by side, so each statement has one thread, and its rows keep their
 # order. `load` and `replay` stay below 300 MB as a whole.
-_READING: _Config = _WRITING | {"memory_limit": "192MB", "threads": 1}
+_READING: _Config = WRITING | {"memory_limit": "192MB", "threads": 1}
+
+_HERE = Path()
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -33,25 +37,30 @@ Cursor = duckdb.DuckDBPyConnection
 class Staging:
     """An open staging file; make one with `Staging.write` or `Staging.read`."""
 
-    def __init__(self, path: Path, database: Cursor, *, writable: bool) -> None:
+    def __init__(self, path: Path, database: Cursor, archive: Path) -> None:
         self.path = path
-        self.writable = writable
+        self._archive = archive
         self._database = database
-        self.staging_id, self.api_root, self.created_at = _check_setup(path, database)
+        self._version, self.staging_id, self.api_root, self.created_at = _check_setup(
+            path, database
+        )
 
     @classmethod
-    def write(cls, path: Path, api_root: str) -> "Staging":
+    def write(cls, path: Path, api_root: str | None, archive: Path = _HERE) -> "Staging":
         """Open the file for writing, and make it where it is missing.
 
+        Without `api_root` it has to be there. `archive` is the folder of archived bodies.
         Raises StagingBusy where another process holds it, StagingError where it is foreign,
         damaged, newer, of another api root, or cannot be written.
         """
         if not _is_there(path):
+            if api_root is None:
+                raise _missing(path)
             _create(path, api_root)
         database = _open(path, read_only=False)
         try:
-            staging = cls(path, database, writable=True)
-            if staging.api_root != api_root:
+            staging = cls(path, database, archive)
+            if api_root not in (None, staging.api_root):
                 raise StagingError(
                     f"staging {path}: it holds replies of {staging.api_root}, and api_root is "
                     f"{api_root}; name another file with 'staging', they must not be mixed"
@@ -62,13 +71,13 @@ class Staging:
         return staging
 
     @classmethod
-    def read(cls, path: Path) -> "Staging":
+    def read(cls, path: Path, archive: Path = _HERE) -> "Staging":
         """Open the file read-only; errors as in `write`, and StagingError where it is missing."""
         if not _is_there(path):
-            raise StagingError(f"staging {path}: there is no such file; 'kitepipe fetch' makes it")
+            raise _missing(path)
         database = _open(path, read_only=True)
         try:
-            return cls(path, database, writable=False)
+            return cls(path, database, archive)
         except BaseException:
             database.close()
             raise
@@ -92,12 +101,15 @@ class Staging:
             self._database.close()
 
     def cursor(self) -> Cursor:
-        """Return a cursor for the calling thread."""
-        return self._database.cursor()
+        """Return a cursor for the calling thread; it knows where archived bodies are."""
+        cursor = self._database.cursor()
+        if self._version >= ARCHIVING:
+            cursor.execute("set variable archive_folder = ?", [str(self._archive.absolute())])
+        return cursor
 
     def file_bytes(self) -> int:
         """Return the size of the file and of the log beside it."""
-        files = (self.path, _log(self.path))
+        files = (self.path, log_of(self.path))
         return sum(file.stat().st_size for file in files if file.exists())
 
 
@@ -118,6 +130,15 @@ def transaction(cursor: Cursor) -> Iterator[Cursor]:
         raise
 
 
+def flush(path: Path) -> None:
+    """See that a file, or what stands in a folder, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def as_utc(instant: datetime | None) -> datetime | None:
     """Return an instant read from the file, aware: DuckDB gives UTC without saying so."""
     return instant.replace(tzinfo=UTC) if instant else None
@@ -131,7 +152,7 @@ def naive(instant: datetime | None) -> datetime | None:
 def _is_there(path: Path) -> bool:
     """Tell whether the file exists; StagingError where it could not be one at all."""
     try:
-        there, log = path.exists(), _log(path).exists()
+        there, log = path.exists(), log_of(path).exists()
         impossible = not path.is_file() if there else not path.parent.is_dir()
     except OSError as error:
         raise StagingError(f"staging {path}: {error.strerror}; name another") from error
@@ -141,19 +162,24 @@ def _is_there(path: Path) -> bool:
         )
     if log and not there:
         raise StagingError(
-            f"staging {path}: its log {_log(path).name} is there without it; bring the file back, "
-            "or remove the log"
+            f"staging {path}: its log {log_of(path).name} is there without it; bring the file "
+            "back, or remove the log"
         )
     return there
 
 
-def _log(path: Path) -> Path:
+def _missing(path: Path) -> StagingError:
+    return StagingError(f"staging {path}: there is no such file; 'kitepipe fetch' makes it")
+
+
+def log_of(path: Path) -> Path:
+    """Return the place of DuckDB's log of a staging file."""
     return path.with_name(path.name + ".wal")
 
 
 def _open(path: Path, *, read_only: bool) -> Cursor:
     try:
-        config = _READING if read_only else _WRITING
+        config = _READING if read_only else WRITING
         return duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
         raise told(path, error) from error
@@ -176,7 +202,7 @@ def _create(path: Path, api_root: str) -> None:
         raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
 
 
-def _check_setup(path: Path, database: Cursor) -> tuple[str, str, datetime]:
+def _check_setup(path: Path, database: Cursor) -> tuple[int, str, str, datetime]:
     try:
         rows = database.execute(load("staging_select_setup")).fetchall()
     except (duckdb.CatalogException, duckdb.BinderException) as error:
@@ -189,9 +215,10 @@ def _check_setup(path: Path, database: Cursor) -> tuple[str, str, datetime]:
     if len(rows) != 1:
         raise StagingError(f"staging {path}: its setup row is missing; the file is damaged")
     version, staging_id, api_root, created_at = rows[0]
-    if version != SCHEMA_VERSION:
+    if version not in (SCHEMA_VERSION, ARCHIVING):
         raise StagingError(
-            f"staging {path}: schema version {version}, and this kitepipe knows {SCHEMA_VERSION}; "
+            f"staging {path}: schema version {version}, and this kitepipe knows {SCHEMA_VERSION} "
+            f"and {ARCHIVING}; "
             "use the kitepipe that made it, or name another file with 'staging'"
         )
-    return staging_id, api_root, created_at.replace(tzinfo=UTC)
+    return version, staging_id, api_root, created_at.replace(tzinfo=UTC)

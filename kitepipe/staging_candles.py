@@ -100,11 +100,10 @@ class CandleParser:
         """Give the cursor back, and with it the temp tables."""
         self._cursor.close()
 
-    def keep_bodies(self, reply_ids: Sequence[int]) -> None:
+    def keep_bodies(self, reply_ids: Sequence[int], *, archived: bool = True) -> None:
         """Read these bodies in one go; `parse` finds them there (many small series at once)."""
         if not self._bodies.issuperset(reply_ids):
-            select_bodies(self._cursor, reply_ids)
-            self._bodies = frozenset(reply_ids)
+            self._bodies = select_bodies(self._cursor, reply_ids, archived=archived)
 
     def parse(self, parts: Sequence[Part], interval: Interval) -> Parsed:
         """Return the candles of the dates that each reply decides, judged by every rule."""

@@ -58,6 +58,8 @@ Commands:
   replay       Load every staged reply again, offline.
   status       Show what is staged, what is loaded, and who is at work.
   verify       Compare staging and database, and name each difference.
+  archive      Move loaded replies from staging into Parquet files.
+  staging      Look after the staging file: compact, backup.
   schema       Make the tables where they are missing, and name the server.
   doctor       Check configuration, session, Kite, staging and database.
   sandbox      Serve Kite's protocol on this machine, for trials.

@@ -155,7 +155,7 @@ SPOILT = {
     "foreign setup": (_foreign_setup, "a DuckDB file, but not one of this kitepipe; name"),
     "newer": (
         _change("update setup set schema_version = 99"),
-        "schema version 99, and this kitepipe knows 2; use the kitepipe that made it",
+        "schema version 99, and this kitepipe knows 2 and 3; use the kitepipe that made it",
     ),
     "newer with another setup": (
         _change("alter table setup drop column api_root"),

@@ -48,6 +48,8 @@ VERBS = {
     "replay": "stages",
     "status": "show",
     "verify": "show",
+    "archive": "files",
+    "staging": "files",
     "schema": "show",
     "doctor": "show",
     "sandbox": "sandbox",

@@ -84,7 +84,10 @@ def _metavar(key: Key) -> str:
     if isinstance(key.kind, Intervals):
         return "INTERVAL,..."
     default = names.get(type(key.default), "")
-    return default or {"dsn": "DSN", "api_root": "URL", "shard": "I/N"}.get(key.name, "FILE")
+    return default or _METAVARS.get(key.name, "FILE")
+
+
+_METAVARS = {"dsn": "DSN", "api_root": "URL", "shard": "I/N", "archive": "DIR"}
 
 
 def stage_options(command: F, only: Container[str] = KEYS) -> F:
@@ -104,12 +107,18 @@ def stage_options(command: F, only: Container[str] = KEYS) -> F:
 
 def loading_options(command: F) -> F:
     """Add the settings as `stage_options`, for a verb that takes all that is staged."""
-    return stage_options(command, ("enabled", "staging", "dsn", "batch_size", "load_workers"))
+    own = ("batch_size", "load_workers")
+    return stage_options(command, ("enabled", "staging", "archive", "dsn", *own))
 
 
 def proof_options(command: F) -> F:
     """Add the settings as `stage_options`, for a verb that looks at both stages' files."""
-    return stage_options(command, ("enabled", "staging", "dsn"))
+    return stage_options(command, ("enabled", "staging", "archive", "dsn"))
+
+
+def file_options(command: F) -> F:
+    """Add the settings as `stage_options`, for a verb about the staging file alone."""
+    return stage_options(command, ("enabled", "staging"))
 
 
 def json_option(command: F) -> F:

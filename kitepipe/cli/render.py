@@ -23,6 +23,7 @@ from kitepipe.summary import (
     StatusReport,
     VerifyReport,
 )
+from kitepipe.summary_files import ArchiveReport, CopyReport
 
 # Enough to see a pattern; all of them are in --json.
 MOST_NAMED = 20
@@ -223,6 +224,31 @@ def _verify(report: VerifyReport) -> list[str]:
     )
 
 
+def _archive(report: ArchiveReport) -> list[str]:
+    free = f"of {size(report.disk_free)} free in {report.archive}"
+    return _rows(
+        [
+            Row(
+                "replies", report.replies, f"{size(report.bytes)} in {count(report.files, 'file')}"
+            ),
+            Row("room taken", size(report.file_bytes), free),
+            Row(
+                "room freed", size(report.freed), "in staging, for new replies: see staging compact"
+            ),
+        ]
+    )
+
+
+def _copy(report: CopyReport) -> list[str]:
+    return _rows(
+        [
+            Row("replies", report.replies, "each proven by its hash"),
+            Row("before", size(report.bytes_before)),
+            Row("after", size(report.bytes_after), report.file),
+        ]
+    )
+
+
 def _schema(report: SchemaReport) -> list[str]:
     editions = {
         "timescale": "TimescaleDB under its own licence",
@@ -259,6 +285,8 @@ _BODIES: dict[type[Report], Callable[[Any], list[str]]] = {
     LoadReport: _load,
     StatusReport: _status,
     VerifyReport: _verify,
+    ArchiveReport: _archive,
+    CopyReport: _copy,
     SchemaReport: _schema,
     DoctorReport: _doctor,
 }

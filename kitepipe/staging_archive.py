@@ -1,0 +1,117 @@
+"""Which bodies may go to the archive, and the step in which files take the place of tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kitepipe.sql import load
+from kitepipe.staging import ARCHIVING, Cursor, Staging, transaction
+from kitepipe.staging_errors import translated
+from kitepipe.staging_parquet import write_archive
+from kitepipe.staging_replies import select_bodies, view_of_bodies
+
+# Raw bytes that go into one file: 64 minute replies, 12 MB of Parquet. That takes 405 MB of memory,
+# one sealed table (16 MB) 302, at 25 to 50 MB a second.
+_FILE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes into one file: replies of sealed tables that follow each other."""
+
+    tables: tuple[int, ...]
+    reply_ids: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The staging file from inside: bytes in use and free, and the bytes of the bodies in it."""
+
+    used: int
+    free: int
+    bodies: int
+
+
+def archivable(cursor: Cursor, loaded: Mapping[str, object]) -> list[Batch]:
+    """Return what of the replies in `loaded` ({"reply_id": int64 array}) may go, file by file.
+
+    The reply of each series that the next fetch compares with stays, and what is not sealed yet.
+    """
+    cursor.register("loaded_reply", dict(loaded))
+    try:
+        rows = cursor.execute(load("staging_select_archivable")).fetchall()
+    finally:
+        cursor.unregister("loaded_reply")
+    return list(_batches(rows))
+
+
+def _batches(rows: Sequence[tuple[int, list[int], int]]) -> Iterator[Batch]:
+    """A table of which nothing goes stands between two files: see `_replace_tables`."""
+    tables: list[int] = []
+    ids: list[int] = []
+    size = 0
+    for table, movable, count in [*rows, (0, [], 0)]:
+        if tables and (not movable or size + count > _FILE_BYTES):
+            yield Batch(tuple(tables), tuple(ids), size)
+            tables, ids, size = [], [], 0
+        if movable:
+            tables.append(table)
+            ids += movable
+            size += count
+
+
+def archive_batch(staging: Staging, cursor: Cursor, batch: Batch, folder: Path) -> int:
+    """Move bodies into a file of `folder`, and return its size.
+
+    The file is proven and on disk before the one transaction that registers it and drops the
+    tables: killed at any instant, each body is in the one place or in the other.
+    """
+    with translated(staging.path):
+        select_bodies(cursor, batch.reply_ids)
+        path = write_archive(cursor, folder, staging.staging_id, batch.reply_ids)
+        parameters = {"name": path.name, "ids": list(batch.reply_ids)}
+        size = path.stat().st_size
+        with transaction(cursor):
+            (version,) = cursor.execute("select schema_version from setup").fetchall()[0]
+            if version < ARCHIVING:
+                cursor.execute(load("staging_archive_schema"))
+            cursor.execute(load("staging_insert_archive_file"), parameters | {"file_bytes": size})
+            cursor.execute(load("staging_insert_archived_bodies"), parameters)
+            _replace_tables(cursor, batch)
+        cursor.execute("checkpoint")
+    return size
+
+
+def _replace_tables(cursor: Cursor, batch: Batch) -> None:
+    """Drop the batch's tables; what stays of them moves together into a new one.
+
+    As they follow each other, no other table's range of replies meets that of the new one.
+    """
+    numbers = {n for (n,) in cursor.execute("select body_table from seal").fetchall()}
+    kept = max(numbers) + 1
+    cursor.execute(load("staging_create_body_table").format(table=f"body_{kept}"))
+    for table in batch.tables:
+        cursor.execute(
+            f"insert into body_{kept} select reply_id, body from body_{int(table)} "
+            "where reply_id not in (select unnest($ids)) order by reply_id",
+            {"ids": list(batch.reply_ids)},
+        )
+        cursor.execute(f"drop table body_{int(table)}")
+    cursor.execute("delete from seal where body_table in (select unnest(?))", [list(batch.tables)])
+    cursor.execute(
+        f"insert into seal select {kept}, min(reply_id), max(reply_id) from body_{kept} "
+        "having count(*) > 0 returning body_table"
+    )
+    left = numbers.difference(batch.tables)
+    if cursor.fetchall():
+        left.add(kept)
+    else:
+        cursor.execute(f"drop table body_{kept}")
+    cursor.execute(view_of_bodies(sorted(left)))
+
+
+def room(cursor: Cursor) -> Room:
+    """Return how the staging file is filled."""
+    (row,) = cursor.execute(load("staging_select_room")).fetchall()
+    return Room(*map(int, row))
