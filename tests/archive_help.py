@@ -23,10 +23,10 @@ def archiving_hand(folder: Path, dsn: str) -> Hand:
 
 
 def stage(hand: Hand, first: int, replies: int, price: float = 100.0, *, days: int = 5) -> None:
-    """Stage replies of each symbol in turn, sealed by threes: five days each, one after another."""
+    """Stage replies of each symbol in turn, sealed by fours: five days each, one after another."""
     with Staging.write(hand.settings.staging, API_ROOT) as staging:
         series = [hand.series(staging, symbol) for symbol in SYMBOLS]
-        with ReplyWriter(staging, seal_bytes=900) as writer:
+        with ReplyWriter(staging, seal_bytes=1200) as writer:
             for number in range(replies):
                 start = first + number * days
                 rows = [candle(day(n), price + n) for n in range(start, start + days)]

@@ -191,6 +191,15 @@ def _glob(file: Path) -> str:
     return str(file).replace("[", "[[]").replace("*", "[*]")
 
 
+def test_what_is_new_is_loaded_without_the_archive(hand: Hand, tmp_path: Path) -> None:
+    """Only bodies that a load has to parse are read: those of a year before may be far away."""
+    archive(hand)
+    hand.settings.archive.rename(tmp_path / "far away")
+    stage(hand, 60, 2)
+    report = hand.load()
+    assert (report.new, report.exit_code) == (30, 0)
+
+
 def test_an_archive_that_has_moved_is_found_by_the_setting(hand: Hand, tmp_path: Path) -> None:
     """Files are known by their names: the folder is where the setting says."""
     archive(hand)

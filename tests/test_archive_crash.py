@@ -19,7 +19,7 @@ from tests.load_help import Hand, candles, with_schema
 from tests.servers import Look, looking
 from tests.staging_help import stored
 
-# Runs a verb of pipeline in files of three tables each, and dies at the nth call of a function.
+# Runs a verb of pipeline in files of two tables each, and dies at the nth call of a function.
 _KILLED = dedent(
     """
     import importlib, itertools, os, sys
