@@ -1,7 +1,7 @@
 -- How many bodies the table {table} has in the attached databases `source` and `target`, and how
 -- many in `target` are byte for byte what their reply was. One row.
 select
-    (select count(*) from source.{table}), count(*),
+    (select count(reply_id) from source.{table}), count(reply_id),
     count(distinct reply_id) filter (where sha256(body) = reply.sha256)
 from target.{table}
 left join target.reply using (reply_id)
