@@ -6,24 +6,31 @@ three days agree on is absent at source.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from kitepipe.fetch_plan import Horizon
 from kitepipe.fetch_queue import Job
-from kitepipe.model import IST, Interval, Series, Window
+from kitepipe.model import IST, Gap, GapKind, Interval, Series, Window
 from kitepipe.plan import Known, merge, plan_windows, subtract
 from kitepipe.sessions import period_of, settled_through
 from kitepipe.staging import Cursor
-from kitepipe.staging_gaps import FailedWindow, failed_windows, find_gaps, series_names
+from kitepipe.staging_gap_times import missing_times
+from kitepipe.staging_gaps import (
+    FailedWindow,
+    StagedGap,
+    failed_windows,
+    find_gaps,
+    series_names,
+)
 from kitepipe.staging_series import SeriesKey, StagedKnowledge, key_of, select_known
-from kitepipe.summary import Gap, GapKind
 
 Windows = dict[SeriesKey, list[Window]]
 
 
 def all_gaps(cursor: Cursor) -> list[Gap]:
     """Return everything that staging lacks, by name and date."""
-    found = [one.gap for one in find_gaps(cursor)]
+    found = _with_times(cursor, find_gaps(cursor))
     names, known = series_names(cursor), select_known(cursor, oi=False)
     failures = failed_windows(cursor)
     for key, windows in _unanswered(known, failures).items():
@@ -34,7 +41,14 @@ def all_gaps(cursor: Cursor) -> list[Gap]:
 
 def holes_since(cursor: Cursor, keys: Sequence[SeriesKey], since: date | None) -> list[Gap]:
     """Return the holes of some series that are not confirmed, from a date on (None: all)."""
-    return [one.gap for one in find_gaps(cursor, keys, since) if one.gap.kind is GapKind.HOLE]
+    found = find_gaps(cursor, keys, since)
+    return _with_times(cursor, [one for one in found if one.gap.kind is GapKind.HOLE])
+
+
+def _with_times(cursor: Cursor, found: Sequence[StagedGap]) -> list[Gap]:
+    """Return the gaps; those of short sessions name the candles that are missing."""
+    times = missing_times(cursor, [one.short for one in found if one.short])
+    return [replace(one.gap, times=times[one.short]) if one.short else one.gap for one in found]
 
 
 def repair_jobs(

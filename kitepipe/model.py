@@ -172,3 +172,42 @@ class Reply:
 def utc_now() -> datetime:
     """Return the current instant, in UTC."""
     return datetime.now(UTC)
+
+
+class GapKind(StrEnum):
+    """Why candles are not there; only a hole is unexplained, and may yet be filled."""
+
+    HOLE = "hole"
+    FAILED = "failed"  # asked in vain, or never asked between dates that were
+    ABSENT = "absent at source"  # a hole that replies of three days confirmed
+    SUSPENDED = "suspended"
+    SELDOM = "seldom traded"
+    HELD = "held"  # not settled yet
+    NOT_LISTED = "not listed"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Candles that a session lacks, by their open: first and last as HH:MM IST, how many."""
+
+    first: str
+    last: str
+    candles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a series lacks: IST dates, the sessions among them, days that confirmed it.
+
+    Of a short session, `times` are the candles that the whole session `like` has.
+    """
+
+    series: str
+    kind: GapKind
+    first: date
+    last: date
+    sessions: int = 0
+    confirmed: int = 0
+    why: str = ""
+    times: tuple[Times, ...] = ()
+    like: str = ""

@@ -23,7 +23,7 @@ from kitepipe.gaps import holes_since, repair_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.lost import new_losses
-from kitepipe.model import IST, Interval
+from kitepipe.model import IST, Gap, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Progress
 from kitepipe.sessions import judged_at
@@ -31,7 +31,7 @@ from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_instruments import stale_exchanges, take_snapshot, unknown_symbols
 from kitepipe.staging_series import SeriesKey, note_known, select_noted
 from kitepipe.staging_wanted import select_series, select_unknown_series, want_instruments
-from kitepipe.summary import Failure, FetchReport, Gap, SnapshotReport
+from kitepipe.summary import Failure, FetchReport, SnapshotReport
 
 Clock = Callable[[], datetime]
 

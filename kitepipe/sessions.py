@@ -65,6 +65,23 @@ MUHURAT = frozenset(
 _MUHURAT_CLOSE = time(21, 0)
 
 
+# MCX and NCO close 25 minutes later while the United States keep standard time (rule since 2007).
+_SEASONAL = ("MCX", "NCO")
+_SEASONS = range(2007, 2100)
+
+
+def hour_changes() -> list[tuple[str, date]]:
+    """Return since when each exchange has had other hours than before, as far as is known."""
+    ruled = [(close.exchange, close.since) for close in CLOSES if close.since > _EVER]
+    days = [_sunday(date(year, *at)) for year in _SEASONS for at in ((3, 8), (11, 1))]
+    return [*ruled, *((exchange, day) for exchange in _SEASONAL for day in days)]
+
+
+def _sunday(day: date) -> date:
+    """Return the first Sunday from `day` on."""
+    return day + timedelta(days=6 - day.weekday())
+
+
 def settles_at(exchange: str, day: date, margin: timedelta) -> datetime:
     """Return the IST instant from which `day` is settled; an unknown exchange waits for 00:00."""
     rows = [c for c in CLOSES if c.exchange == exchange and c.since <= day]

@@ -1,18 +1,20 @@
 """What staged replies lack: sessions are taken from the data, and what is missing is told apart.
 
-All of it is SQL over the dates that each reply has; no body is read, and no database asked.
+All of it is SQL over the dates that each reply has, and no database is asked. Bodies are read of
+short sessions only, to name the times that they lack.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from kitepipe.model import Window
+from kitepipe.model import Gap, GapKind, Window
+from kitepipe.sessions import hour_changes
 from kitepipe.sql import load
 from kitepipe.staging import Cursor
+from kitepipe.staging_gap_times import ShortSession
 from kitepipe.staging_series import SeriesKey
-from kitepipe.summary import Gap, GapKind
 
 # Replies on so many days that agree make a hole absent at source: Kite mends its history within
 # a day or two where it mends it at all.
@@ -33,6 +35,7 @@ class StagedGap:
     window: Window
     asked: date | None
     gap: Gap
+    short: ShortSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,11 @@ def find_gaps(
     columns: list[list[object]] = [list(column) for column in zip(*(keys or ()), strict=True)]
     names = ("keys", "intervals", "continuous")
     wanted = dict(zip(names, columns or [[]] * 3, strict=True)) if keys is not None else {}
+    exchanges, changes = zip(*hour_changes(), strict=True)
     parameters: dict[str, dict[str, object]] = {
         "series": {name: wanted.get(name) for name in names},
         "day": {"since": since - _CONTEXT if since else None},
+        "short": {"exchanges": list(exchanges), "changes": list(changes)},
     }
     for table in _TABLES:
         cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
@@ -98,15 +103,20 @@ def _name(exchange: str, symbol: str, interval: str, continuous: bool) -> str:
 
 def _gap(row: tuple[Any, ...]) -> StagedGap:
     key, interval, continuous, exchange, symbol, kind, first, last, *rest = row
-    sessions, confirmed, asked, hollow, short = rest
-    name, why = _name(exchange, symbol, interval, continuous), _why(kind, hollow, short)
-    gap = Gap(name, GapKind(kind), first, last, sessions, confirmed, why)
-    return StagedGap((key, interval, continuous), Window(first, last), asked, gap)
+    sessions, confirmed, asked, hollow, reply_id, *whole = rest
+    name = _name(exchange, symbol, interval, continuous)
+    gap = Gap(name, GapKind(kind), first, last, sessions, confirmed)
+    staged = StagedGap((key, interval, continuous), Window(first, last), asked, gap)
+    if reply_id is None:
+        return replace(staged, gap=replace(gap, why=_why(kind, hollow)))
+    like_reply, like_exchange, like_symbol, like_date = whole
+    short = ShortSession(reply_id, first, like_reply, like_date)
+    like = f"{like_exchange}:{like_symbol} {like_date}"
+    why = "fewer candles than in its other sessions"
+    return replace(staged, gap=replace(gap, why=why, like=like), short=short)
 
 
-def _why(kind: str, hollow: bool, short: bool) -> str:
+def _why(kind: str, hollow: bool) -> str:
     if kind not in (GapKind.HOLE, GapKind.ABSENT):
         return ""
-    if short:
-        return "fewer candles than in its other sessions"
     return "the whole reply was empty" if hollow else "no candle"

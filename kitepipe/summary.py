@@ -6,8 +6,10 @@ Stages return these; the command line prints them; `--json` is `as_dict()` of th
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Any, Self
+
+from kitepipe.model import Gap, GapKind
 
 EXIT_DONE = 0
 EXIT_INCOMPLETE = 3
@@ -19,31 +21,6 @@ class Failure:
 
     what: str
     why: str
-
-
-class GapKind(StrEnum):
-    """Why candles are not there; only a hole is unexplained, and may yet be filled."""
-
-    HOLE = "hole"
-    FAILED = "failed"  # asked in vain, or never asked between dates that were
-    ABSENT = "absent at source"  # a hole that replies of three days confirmed
-    SUSPENDED = "suspended"
-    SELDOM = "seldom traded"
-    HELD = "held"  # not settled yet
-    NOT_LISTED = "not listed"
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """What a series lacks: IST dates, the sessions among them, days that confirmed it."""
-
-    series: str
-    kind: GapKind
-    first: date
-    last: date
-    sessions: int = 0
-    confirmed: int = 0
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

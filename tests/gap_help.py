@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kitepipe import pipeline
-from kitepipe.model import IST, Interval, Window
+from kitepipe.model import IST, Gap, GapKind, Interval, Window
 from kitepipe.sandbox import Sandbox
-from kitepipe.summary import FetchReport, Gap, GapKind, StatusReport
+from kitepipe.summary import FetchReport, StatusReport
 from tests.fetch_help import asked, fetch, settings_for
 from tests.sandbox_asking import ist
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import psycopg2
 
 from kitepipe import pipeline
-from kitepipe.model import Interval, Window
+from kitepipe.model import GapKind, Interval, Window
 from kitepipe.progress import Silent
 from kitepipe.settings import Settings
-from kitepipe.summary import GapKind
 from tests.fetch_help import fetch, settings_for
 from tests.gap_help import BEGIN, LOST, Place, hole
 from tests.load_help import candles, with_schema

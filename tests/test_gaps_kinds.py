@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kitepipe.model import Interval, Window
-from kitepipe.summary import GapKind
+from kitepipe.model import GapKind, Interval, Window
 from tests.fetch_help import SOME, fetch, settings_for
 from tests.gap_help import EVENINGS, LOST, Place, dates, hole
 from tests.sandbox_asking import ist, sandbox

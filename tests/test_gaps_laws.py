@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitepipe.model import Interval, Window
+from kitepipe.model import GapKind, Interval, Window
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_gaps import CONFIRMATIONS, find_gaps
 from kitepipe.staging_replies import ReplyWriter
-from kitepipe.summary import GapKind
 from tests.staging_help import API_ROOT, NOON, body, candles, commit, series
 
 BEGIN = date(2026, 1, 5)

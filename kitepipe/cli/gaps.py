@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kitepipe.cli.output import count, number
-from kitepipe.summary import Gap, GapKind
+from kitepipe.model import Gap, GapKind, Times
 
 _NAMED = (GapKind.HOLE, GapKind.FAILED, GapKind.ABSENT, GapKind.SUSPENDED, GapKind.SELDOM)
 
@@ -32,4 +32,12 @@ def _line(gap: Gap) -> str:
     sessions = f" ({count(gap.sessions, 'session')})" if gap.sessions > 1 else ""
     confirmed = f", seen on {count(gap.confirmed, 'day')}" if gap.confirmed else ""
     why = f": {gap.why}" if gap.why else ""
+    if gap.times:
+        why = f": no {', '.join(map(_times, gap.times))}, which {gap.like} has"
     return f"{gap.series} {dates}{sessions}{why}{confirmed}"
+
+
+def _times(times: Times) -> str:
+    if times.candles == 1:
+        return times.first
+    return f"{times.first} .. {times.last} ({times.candles} candles)"

@@ -1,10 +1,12 @@
--- What is missing, held or not to be expected, and why; consecutive sessions of one kind together.
+-- What is missing, held or not to be expected, and why; consecutive sessions of one kind together,
+-- but each short one alone.
 -- Parameters: $confirmations, days on which a gap must be confirmed to be absent at source; $long,
 -- sessions in a row without a candle in any interval, by replies that are not empty, that make a
 -- suspension. What follows on sessions absent at source without a candle between is suspended too.
--- Reads gap_found, gap_candidate, gap_series, gap_session, reply. One row a gap: instrument_key,
--- interval, continuous, exchange, tradingsymbol, kind, first and last date, sessions, confirmed
--- (days), asked (last day, null where it says nothing), hollow, short.
+-- Reads gap_found, gap_candidate, gap_short, gap_series, gap_session, gap_reply, reply. One row a
+-- gap: instrument_key, interval, continuous, exchange, tradingsymbol, kind, first and last date,
+-- sessions, confirmed (days), asked (last day, null where it says nothing), hollow, and of a short
+-- session (else null) its reply, and of the whole one beside it the reply, exchange, symbol, date.
 with
 run as (
     select
@@ -36,7 +38,10 @@ placed as (
     select
         *,
         number - row_number() over (
-            partition by series_id, kind, shown, verdict, confirmed, asked, hollow order by number
+            partition by
+                series_id, kind, shown, verdict, confirmed, asked, hollow,
+                if(kind = 'short', number, null)
+            order by number
         ) as place
     from judged
 ),
@@ -87,8 +92,14 @@ gap as (
     group by series_id
 )
 select
-    instrument_key, interval, continuous, exchange, tradingsymbol, verdict,
-    first_date, last_date, sessions, confirmed, asked, hollow, short
+    gap_series.instrument_key, gap_series.interval, gap_series.continuous,
+    gap_series.exchange, gap_series.tradingsymbol, verdict,
+    gap.first_date, gap.last_date, sessions, confirmed, asked, hollow,
+    own.reply_id, whole.reply_id, whole_series.exchange, whole_series.tradingsymbol, like_date
 from gap
 inner join gap_series using (series_id)
-order by exchange, tradingsymbol, interval, first_date
+left join gap_short on short and gap_short.series_id = gap.series_id and date = gap.first_date
+left join gap_reply as own on own.rank = gap_short.rank
+left join gap_reply as whole on whole.rank = like_rank
+left join gap_series as whole_series on whole_series.series_id = like_series
+order by gap_series.exchange, gap_series.tradingsymbol, gap_series.interval, gap.first_date
