@@ -14,7 +14,7 @@ from kitepipe.fetch_queue import Job, Lane, lanes
 from kitepipe.model import IST, Interval
 from kitepipe.sessions import period_of, settled_through
 from kitepipe.staging import Cursor
-from kitepipe.staging_series import select_noted
+from kitepipe.staging_series import keep_oi, select_noted
 from kitepipe.staging_wanted import (
     Planned,
     note_planned,
@@ -112,7 +112,7 @@ def _lanes(
         if not series:
             return
         known = select_noted(cursor, {one.instrument_key for one in series})
-        yield from lanes(plan_jobs(series, known, horizon))
+        yield from lanes(plan_jobs(keep_oi(series, known), known, horizon))
 
 
 def _days(planned: Iterable[Planned]) -> Mapping[Interval, int]:

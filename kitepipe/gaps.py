@@ -31,7 +31,7 @@ Windows = dict[SeriesKey, list[Window]]
 def all_gaps(cursor: Cursor) -> list[Gap]:
     """Return everything that staging lacks, by name and date."""
     found = _with_times(cursor, find_gaps(cursor))
-    names, known = series_names(cursor), select_known(cursor, oi=False)
+    names, known = series_names(cursor), select_known(cursor, oi=None)
     failures = failed_windows(cursor)
     for key, windows in _unanswered(known, failures).items():
         if key in names:  # else only the warehouse knows it, and nothing of it was asked

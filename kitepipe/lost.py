@@ -69,7 +69,7 @@ def all_losses(settings: Settings, today: date, cursor: Cursor) -> list[Lost]:
     """
     margin = timedelta(minutes=settings.settle_margin_minutes)
     gone, lacking = _gone(settings, today, cursor), []
-    known = select_known(cursor, oi=False, keys={row[0] for row in gone}) if gone else {}
+    known = select_known(cursor, oi=None, keys={row[0] for row in gone}) if gone else {}
     for row in gone:
         life, key = _life(row), row[0]
         stitched = settings.continuous and life.interval is Interval.DAY

@@ -29,7 +29,7 @@ from kitepipe.progress import Progress
 from kitepipe.sessions import judged_at
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_instruments import stale_exchanges, take_snapshot, unknown_symbols
-from kitepipe.staging_series import SeriesKey, note_known, select_noted
+from kitepipe.staging_series import SeriesKey, keep_oi, note_known, select_noted
 from kitepipe.staging_wanted import select_series, select_unknown_series, want_instruments
 from kitepipe.summary import Failure, FetchReport, SnapshotReport
 
@@ -151,8 +151,9 @@ def _plan(settings: Settings, cursor: Cursor, horizon: Horizon) -> Agenda:
     intervals = settings.candle_interval
     if not horizon.bounds.repair:
         return plan_agenda(cursor, intervals, horizon, oi=settings.oi)
-    series = select_series(cursor, intervals, oi=settings.oi)
-    return agenda_of(repair_jobs(cursor, series, select_noted(cursor), horizon))
+    known = select_noted(cursor)
+    series = keep_oi(select_series(cursor, intervals, oi=settings.oi), known)
+    return agenda_of(repair_jobs(cursor, series, known, horizon))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What staging knows of series: their coverage, their price base, the replies that decide."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -25,15 +25,19 @@ def key_of(series: Series) -> SeriesKey:
 
 @dataclass(frozen=True, slots=True)
 class StagedKnowledge:
-    """What is known of a series: for the plan, and its present epoch."""
+    """What is known of a series: for the plan, its present epoch, whether it was asked with oi."""
 
     known: Known
     epoch: datetime = FIRST_EPOCH
     fetched_at: datetime | None = None
+    oi: bool = False
 
 
-def note_known(cursor: duckdb.DuckDBPyConnection, *, oi: bool) -> None:
-    """Work out what is known of every staged series; with `oi`, by replies that were asked so."""
+def note_known(cursor: duckdb.DuckDBPyConnection, *, oi: bool | None) -> None:
+    """Work out what is known of every staged series; with `oi`, by replies that were asked so.
+
+    Where a series was ever asked with oi, such replies alone count anyway; with None all do.
+    """
     cursor.execute(load("staging_create_known"), {"oi": oi})
 
 
@@ -44,22 +48,43 @@ def select_noted(
     parameters = {"keys": None if keys is None else list(keys)}
     rows = cursor.execute(load("staging_select_known"), parameters).fetchall()
     known = {}
-    for key, interval, continuous, epoch, fetched_at, period, first, last, *islands in rows:
+    for (
+        key,
+        interval,
+        continuous,
+        epoch,
+        fetched_at,
+        period,
+        first,
+        last,
+        with_oi,
+        *islands,
+    ) in rows:
         covered = tuple(map(Window, *islands))
         known[key, interval, continuous] = StagedKnowledge(
             Known(covered, last, period, first),
             epoch.replace(tzinfo=UTC),
             fetched_at.replace(tzinfo=UTC),
+            with_oi,
         )
     return known
 
 
 def select_known(
-    cursor: duckdb.DuckDBPyConnection, *, oi: bool, keys: Collection[int] | None = None
+    cursor: duckdb.DuckDBPyConnection, *, oi: bool | None, keys: Collection[int] | None = None
 ) -> dict[SeriesKey, StagedKnowledge]:
     """Return what is known of staged series, as `note_known` and `select_noted` do."""
     note_known(cursor, oi=oi)
     return select_noted(cursor, keys)
+
+
+def keep_oi(series: Iterable[Series], known: Mapping[SeriesKey, StagedKnowledge]) -> list[Series]:
+    """Return the series, with oi those that were ever asked so.
+
+    Replies without would take it from the dates that they decide.
+    """
+    had = {key for key, staged in known.items() if staged.oi}
+    return [replace(one, oi=True) if key_of(one) in had else one for one in series]
 
 
 def find_rebase(

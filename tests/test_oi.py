@@ -19,7 +19,7 @@ from tests.box_help import Box
 from tests.fetch_help import asked
 from tests.load_help import candles, with_schema
 from tests.sandbox_asking import ist, sandbox
-from tests.servers import Look, looking
+from tests.servers import Look, Rows, looking
 
 SINCE = Bounds(first=date(2024, 6, 1))
 
@@ -74,3 +74,47 @@ def test_history_that_was_re_based_since_is_not_mixed(
     run(kite, replace(fresh, dsn=with_schema(plain_dsn)))
     with looking(plain_dsn) as inside:
         assert candles(inside) == candles(look) != before
+
+
+def _fresh(kite: Sandbox, settings: Settings, dsn: str) -> Rows:
+    """Return the table of one download made now, with open interest."""
+    fresh = replace(settings, oi=True, staging=settings.staging.with_name("fresh.duckdb"))
+    run(kite, replace(fresh, dsn=with_schema(dsn)))
+    with looking(dsn) as inside:
+        return candles(inside)
+
+
+def test_switched_off_it_stays_for_what_has_it(
+    kite: Sandbox, settings: Settings, look: Look, plain_dsn: str
+) -> None:
+    """No request more, and no session loses its oi: not the shared one, nor those that follow."""
+    run(kite, replace(settings, oi=True))
+    kite.set_now(ist(2026, 11, 19, 20))
+    run(kite, settings)
+    assert len(asked(kite)) == 1
+    assert look("select count(*) - count(oi) from kite_ohlcv") == [(0,)]
+    assert candles(look) == _fresh(kite, settings, plain_dsn)
+    assert pipeline.verify(settings, Silent()).differing == 0
+    report = pipeline.replay(settings, Silent())
+    assert (report.new, report.changed, report.gone) == (0, 0, 0)
+
+
+def test_switched_off_half_way_the_rest_is_asked_all_the_same(
+    kite: Sandbox, settings: Settings, look: Look, plain_dsn: str
+) -> None:
+    """Else the table would have it for some months and not for others."""
+    run(kite, settings)
+    run(kite, replace(settings, oi=True), replace(SINCE, max_requests=1))
+    run(kite, settings)
+    assert pipeline.status(settings, gaps=True).exit_code == 0
+    assert candles(look) == _fresh(kite, settings, plain_dsn)
+
+
+def test_what_the_warehouse_has_with_oi_is_gone_on_with_so(
+    kite: Sandbox, settings: Settings, look: Look
+) -> None:
+    """A new staging file adopts the table's dates, and asks as they were asked."""
+    run(kite, replace(settings, oi=True), Bounds())
+    kite.set_now(ist(2026, 11, 19, 20))
+    run(kite, replace(settings, staging=settings.staging.with_name("b.duckdb")), Bounds())
+    assert look("select count(*) - count(oi) from kite_ohlcv") == [(0,)]

@@ -69,7 +69,7 @@ def told(draw: st.DrawFn) -> Told:
     )
 
 
-def model(all_told: list[Told], *, oi: bool) -> dict[int, tuple[object, ...]]:
+def model(all_told: list[Told], *, oi: bool | None) -> dict[int, tuple[object, ...]]:
     """Return what is known, date by date, the naive way."""
     known: dict[int, tuple[object, ...]] = {}
     for key in {one.key for one in all_told}:
@@ -77,9 +77,10 @@ def model(all_told: list[Told], *, oi: bool) -> dict[int, tuple[object, ...]]:
         epoch = max([at for at, one in mine if one.rebase], default=FIRST_EPOCH)
         counted = [(at, one) for at, one in mine if at >= epoch]
         covered, sessions = set(), set()
+        only_with_oi = oi is not None and (oi or any(one.oi for _, one in mine))
         for _, one in counted:
             last = min(one.first + one.days - 1, one.settled)
-            if one.oi or not oi:
+            if one.oi or not only_with_oi:
                 covered |= set(range(one.first, last + 1))
             sessions |= {day for day in one.candles if day <= one.settled}
         if counted:
@@ -111,9 +112,9 @@ def _tell(staging: Staging, writer: ReplyWriter, at: datetime, one: Told) -> Non
 
 
 @settings(max_examples=25)
-@given(all_told=st.lists(told(), max_size=9), oi=st.booleans())
+@given(all_told=st.lists(told(), max_size=9), oi=st.sampled_from([True, False, None]))
 def test_coverage_is_what_a_list_of_dates_would_say(
-    tmp_path_factory: pytest.TempPathFactory, all_told: list[Told], oi: bool
+    tmp_path_factory: pytest.TempPathFactory, all_told: list[Told], oi: bool | None
 ) -> None:
     """Islands, held dates, epochs, oi and warehouse coverage: SQL agrees with the naive model."""
     path = tmp_path_factory.mktemp("known") / "kitepipe.duckdb"

@@ -1,10 +1,12 @@
 -- What is known of every series in its present epoch, into the temp table known: the settled dates,
--- as islands. Parameter: $oi; where true only replies that were asked with oi cover anything. The
--- price base is told by all: what is asked again for its oi may have been re-based meanwhile.
+-- as islands. Parameter: $oi; where true, and where the series was ever asked with oi, only replies
+-- that were asked so cover anything; null: all do. The price base is told by all: what is asked
+-- again for its oi may have been re-based meanwhile.
 -- One row a series: instrument_key, interval, continuous, epoch, fetched_at of the newest reply
 -- (UTC) and its period (one that was on its way at 08:00 IST may stand on either price base: it
 -- counts for the first; the judgment is that of sessions.judged_at), first date with a candle, last
--- settled date with one, and the islands as two lists (first and last dates).
+-- settled date with one, with_oi (it was ever asked so), and the islands as two lists (first and
+-- last dates).
 create or replace temp table known as
 with
 present as (
@@ -30,11 +32,18 @@ success as (
         last_candle, first_candle, first_date, last_date
     from warehouse_coverage
 ),
+ever as (
+    select distinct instrument_key, interval, continuous, true as with_oi
+    from success
+    where oi
+),
 counted as materialized (
     select
         success.*, coalesce(present.epoch, timestamp '1970-01-01') as epoch,
-        success.oi or not $oi as covers
+        coalesce(with_oi, false) as with_oi,
+        $oi is null or success.oi or not ($oi or coalesce(with_oi, false)) as covers
     from success
+    left join ever using (instrument_key, interval, continuous)
     left join present using (instrument_key, interval, continuous)
     where success.fetched_at >= coalesce(present.epoch, timestamp '1970-01-01')
 ),
@@ -77,13 +86,14 @@ told as (
         instrument_key, interval, continuous, max(epoch) as epoch, max(fetched_at) as fetched_at,
         arg_max(stands_at, fetched_at) as stands_at,
         min(first_candle) filter (where covers) as first_session,
-        max(last_settled_candle) as last_session
+        max(last_settled_candle) as last_session, any_value(with_oi) as with_oi
     from counted
     group by instrument_key, interval, continuous
 )
 select
     instrument_key, interval, continuous, epoch, fetched_at,
     cast(stands_at - interval '2 hours 30 minutes' as date) as period,
-    first_session, last_session, coalesce(firsts, []) as firsts, coalesce(lasts, []) as lasts
+    first_session, last_session, with_oi,
+    coalesce(firsts, []) as firsts, coalesce(lasts, []) as lasts
 from told
 left join islands using (instrument_key, interval, continuous)
