@@ -2,9 +2,9 @@
 
 An epoch is an instant: history was re-based when the reply of that instant was fetched, and
 replies fetched before it no longer count. Because that is told by fetched_at alone, it holds for
-the replies of any staging file, in whatever order they are loaded. An epoch is taken when every
-date of the staging file that saw it is fetched anew. Dates that only older replies of another
-file speak of are dropped then: beside the new price base they would be wrong.
+the replies of any staging file, in whatever order they are loaded. An epoch is taken when a staging
+file that saw it, or has replies since, is fetched anew with every date. Dates that only older
+replies of another file speak of are dropped then: beside the new price base they would be wrong.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -26,12 +26,14 @@ GROUP_BYTES = 8 * 1024 * 1024
 class Known:
     """What the warehouse knows of a series.
 
-    `claims` are those of its ledger, `keys` name all its replies (staging_id, reply_id).
+    `claims` are those of its ledger, `keys` name all its replies (staging_id, reply_id); `noted`
+    are the epochs that any staging file saw, taken or not.
     """
 
     claims: tuple[Claim, ...] = ()
     keys: frozenset[tuple[str, int]] = frozenset()
     epoch: datetime = FIRST_EPOCH
+    noted: frozenset[datetime] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,12 @@ def decide_series(
     that a new epoch brings to count. `adopted` are dates that staging did not ask for, as it knows
     them from the warehouse: an epoch has to bring them too.
     """
-    epochs = sorted(epochs)
+    seen = frozenset(epochs)
     staged = {reply.reply_id: _claim(staging_id, reply) for reply in replies}
     claims = [claim for claim in staged.values() if claim]
     claims += [claim for claim in known.claims if not _is_staged(claim, staging_id, staged)]
-    later = [epoch for epoch in epochs if epoch > known.epoch]
-    epoch, waits = _epoch(staging_id, replies, claims, later, adopted)
+    later = sorted(epoch for epoch in seen | known.noted if epoch > known.epoch)
+    epoch, waits = _epoch(_File(staging_id, replies, seen, adopted), claims, later)
     epoch = epoch or known.epoch
     counting = [
         claim for claim in claims if epoch <= claim.order[0] and claim.order[1:] not in waits
@@ -105,28 +107,44 @@ def _is_staged(claim: Claim, staging_id: str, staged: Container[int]) -> bool:
     return claim.order[1] == staging_id and claim.order[2] in staged
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What the staging file that is being loaded says of the series."""
+
+    staging_id: str
+    replies: Sequence[StagedReply]
+    seen: frozenset[datetime]
+    adopted: Sequence[Window]
+
+
 def _epoch(
-    staging_id: str,
-    replies: Sequence[StagedReply],
-    claims: Sequence[Claim],
-    later: Sequence[datetime],
-    adopted: Sequence[Window],
+    file: _File, claims: Sequence[Claim], later: Sequence[datetime]
 ) -> tuple[datetime | None, frozenset[tuple[str, int]]]:
     """Return the newest of the `later` epochs that is complete (or None), and who waits.
 
-    It is complete when replies since then, of any file, cover every date that this file covers:
-    so one that is complete stays so, whatever is loaded later. Replies of a newer one, which is
-    not, wait and are not counted.
+    It is complete when replies since then, of any file, cover every date of one file that saw it or
+    has replies since: so one that is complete stays so, whatever is loaded later. Replies of a
+    newer one that this file saw, and which is not complete, wait and are not counted.
     """
     waits: frozenset[tuple[str, int]] = frozenset()
     for epoch in reversed(later):
         others = [claim for claim in claims if claim.order[1:] not in waits]
         since = merge(claim.window for claim in others if claim.order[0] >= epoch)
-        own = [claim.window for claim in others if claim.order[1] == staging_id]
-        if covers(since, [*own, *adopted]):
+        files = {claim.order[1] for claim in others if claim.order[0] >= epoch}
+        if epoch in file.seen:
+            files.add(file.staging_id)
+        if any(covers(since, _dates(one, file, others)) for one in files):
             return epoch, waits
-        waits = frozenset((staging_id, r.reply_id) for r in replies if r.fetched_at >= epoch)
+        if epoch in file.seen:
+            late = (reply for reply in file.replies if reply.fetched_at >= epoch)
+            waits = frozenset((file.staging_id, reply.reply_id) for reply in late)
     return None, waits
+
+
+def _dates(staging_id: str, file: _File, claims: Sequence[Claim]) -> list[Window]:
+    """Return all dates that a file speaks of."""
+    own = [claim.window for claim in claims if claim.order[1] == staging_id]
+    return [*own, *file.adopted] if staging_id == file.staging_id else own
 
 
 def _parts(

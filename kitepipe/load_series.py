@@ -65,6 +65,7 @@ def load_series(
     """
     with warehouse.series(work.instrument_id, work.interval) as transaction:
         decision = decide_work(transaction, staging_id, work)
+        transaction.note_rebases(work.rebases)  # one that waits too: other files load meanwhile
         result = SeriesResult(len(decision.replies), decision.waiting, decision.dropped)
         if decision.replies:
             _write(transaction, parser, staging_id, work, decision, result)
@@ -81,10 +82,10 @@ def decide_work(transaction: SeriesTransaction, staging_id: str, work: SeriesWor
     ]
     state = transaction.state()
     keys = frozenset(entry.key for entry in ledger)
-    known = Known(tuple(claims), keys, state.epoch if state else FIRST_EPOCH)
-    return decide_series(
-        *(staging_id, work.replies, work.epochs, known, work.adopted), replay=work.replay
-    )
+    epoch = state.epoch if state else FIRST_EPOCH
+    known = Known(tuple(claims), keys, epoch, transaction.epochs())
+    staged = (staging_id, work.replies, work.epochs, known, work.adopted)
+    return decide_series(*staged, replay=work.replay)
 
 
 def _write(
@@ -96,7 +97,6 @@ def _write(
     result: SeriesResult,
 ) -> None:
     _heal(transaction, decision)
-    transaction.note_rebases(one for one in work.rebases if one.epoch <= decision.epoch)
     batches = _Batches(transaction, [_entry(staging_id, r, work.epochs) for r in decision.replies])
     _drop(transaction, decision, result)
     bad: list[QuarantinedCandle] = []

@@ -21,8 +21,10 @@ def with_warehouse(settings: Settings, report: StatusReport) -> StatusReport:
     except (WarehouseError, UsageError) as error:
         return replace(report, warnings=[*report.warnings, str(error)])
     staged = sum(interval.replies for interval in report.intervals)
-    known = [rebased_text(*r[:3], r.ratio, r.session, r.epoch) for r in rebases]
-    waiting = [f"{text}, not loaded yet" for text in report.rebased if text not in known]
+    told = {rebased_text(*r[:3], r.ratio, r.session, r.epoch): r.is_taken for r in rebases}
+    known = [text for text, is_taken in told.items() if is_taken]
+    seen = dict.fromkeys([*told, *report.rebased])
+    waiting = [f"{text}, not loaded yet" for text in seen if text not in known]
     return replace(
         report,
         rebased=known + waiting,

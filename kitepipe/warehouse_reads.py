@@ -28,7 +28,10 @@ class Totals(NamedTuple):
 
 
 class WarehouseRebase(NamedTuple):
-    """One time that a series was seen re-based; `epoch` is an instant in UTC."""
+    """One time that a series was seen re-based; `epoch` is an instant in UTC.
+
+    `is_taken` tells whether the table stands on that base or a later one.
+    """
 
     exchange: str
     tradingsymbol: str
@@ -36,6 +39,7 @@ class WarehouseRebase(NamedTuple):
     epoch: datetime
     ratio: float
     session: date
+    is_taken: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,11 @@ class SeriesTransaction:
         """Note when this series was re-based: (epoch, ratio, session); known ones stay."""
         warehouse_notes.note_rebases(self._cursor, self._key, rebases)
 
+    def epochs(self) -> frozenset[datetime]:
+        """Return when this series was re-based, as any staging file saw it."""
+        self._cursor.execute(sql.load("warehouse_select_epochs"), self._key)
+        return frozenset(epoch for (epoch,) in self._cursor.fetchall())
+
     def finish(
         self,
         counts: Mapping[tuple[str, int], ReplyCounts],

@@ -194,7 +194,8 @@ create table if not exists kite_quarantine (
 );
 
 -- One row is one time that Kite was seen to have re-based a series: prices fetched from epoch on are
--- `ratio` times those fetched before, as both showed them on `session`.
+-- `ratio` times those fetched before, as both showed them on `session`. The table stands on
+-- that base once kite_series.epoch has come to it.
 create table if not exists kite_rebases (
     instrument_id integer not null references kite_instruments,
     candle_interval kite_candle_interval not null,

@@ -17,7 +17,7 @@ from kitepipe.filters import InstrumentFilter
 from kitepipe.model import Interval, Series, Window
 from kitepipe.plan import Bounds
 from kitepipe.staging import Cursor, Staging, naive
-from kitepipe.staging_series import note_known, select_noted
+from kitepipe.staging_series import keep_oi, note_known, select_noted
 from kitepipe.staging_wanted import select_series, want_instruments
 from tests.sandbox_asking import ist
 from tests.staging_help import API_ROOT, INFY
@@ -157,7 +157,8 @@ def test_sql_plans_what_python_plans(cursor: Cursor, night: Night) -> None:
     try:
         _prepare(cursor, night)
         series = select_series(cursor, night.intervals, oi=night.oi)
-        jobs = plan_jobs(series, select_noted(cursor), horizon)
+        known = select_noted(cursor)
+        jobs = plan_jobs(keep_oi(series, known), known, horizon)
         agenda = plan_agenda(cursor, night.intervals, horizon, oi=night.oi)
         lines, planned = agenda.lines(), [job for lane in agenda.in_turn() for job in lane]
     finally:

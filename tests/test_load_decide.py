@@ -52,13 +52,15 @@ class _Warehouse:
     epoch: datetime = FIRST_EPOCH
     table: dict[date, Key] = field(default_factory=dict)
     dropped: set[date] = field(default_factory=set)
+    noted: set[datetime] = field(default_factory=set)
 
     def load(self, file: _File, count: int, *, replay: bool = False) -> int:
         """Load the first `count` replies of a file; return how many wait."""
         replies = file.replies[:count]
         until = max((reply.fetched_at for reply in replies), default=FIRST_EPOCH)
         epochs = [epoch for epoch in file.epochs if epoch <= until]
-        known = Known(tuple(self.claims.values()), frozenset(self.keys), self.epoch)
+        keys, noted = frozenset(self.keys), frozenset(self.noted)
+        known = Known(tuple(self.claims.values()), keys, self.epoch, noted)
         decision = decide_series(file.staging_id, replies, epochs, known, replay=replay)
         self.dropped = {
             w.first + timedelta(days=n) for w in decision.dropped for n in range(w.days)
@@ -76,6 +78,7 @@ class _Warehouse:
             if reply.settled:
                 self.claims[key] = Claim((reply.fetched_at, *key), reply.settled)
         self.epoch = decision.epoch
+        self.noted |= set(epochs)
         return decision.waiting
 
 
@@ -159,7 +162,8 @@ def _days(replies: Sequence[StagedReply]) -> set[date]:
 def _outcome(files: Sequence[_File]) -> tuple[datetime, Dated, set[date]]:
     """Say what the set of files comes to, in no order: the epoch, who decides, what is dropped.
 
-    An epoch is taken when replies since then that do not wait bring all the dates of its file.
+    An epoch is taken when replies since then that do not wait bring all the dates of its file, or
+    of another one that has some since.
     """
     epoch = FIRST_EPOCH
     while True:
@@ -171,8 +175,10 @@ def _outcome(files: Sequence[_File]) -> tuple[datetime, Dated, set[date]]:
             for file in files
             for then in file.epochs
             if then > epoch
-            and _days(file.replies)
-            <= _days([r for f in [*speak, file] for r in f.replies if r.fetched_at >= then])
+            and any(
+                _days(one.replies) <= _days([r for f in [*speak, file] for r in _since(f, then)])
+                for one in [file, *(f for f in speak if _days(_since(f, then)))]
+            )
         ]
         if not taken:
             break
@@ -180,6 +186,10 @@ def _outcome(files: Sequence[_File]) -> tuple[datetime, Dated, set[date]]:
     table = _newest(speak, since=epoch)
     older = [r for file in speak for r in file.replies if r.fetched_at < epoch]
     return epoch, table, _days(older) - table.keys()
+
+
+def _since(file: _File, then: datetime) -> list[StagedReply]:
+    return [reply for reply in file.replies if reply.fetched_at >= then]
 
 
 def _waits(file: _File, reply: StagedReply, epoch: datetime) -> bool:

@@ -15,10 +15,14 @@ from kitepipe.model import Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
-from tests.load_help import Hand, candles, closes, day, footprint, with_schema
+from tests.load_help import Hand, candles, closes, day, with_schema
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Look, looking
 from tests.staging_help import NOON
+
+_ROWS = (
+    "select ctid::text, xmin::text, tableoid::regclass::text from kite_ohlcv_historic order by 3, 1"
+)
 
 
 @pytest.fixture
@@ -32,14 +36,14 @@ def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
 
 def test_the_new_base_is_taken_when_it_is_whole_and_not_before(hand: Hand, look: Look) -> None:
     """Half of a re-fetch waits and is told of; with the rest everything changes at once."""
-    before = footprint(look)
+    before = look(_ROWS)
     hand.prices(8, 10, 50, minute=1, rebase=0.5)
     hand.prices(4, 7, 50, minute=2)
     report = hand.load()
     assert (report.new, report.changed) == (0, 0)
     assert (report.waiting, report.exit_code) == (2, 3)
     assert ["2 replies wait" in warning for warning in report.warnings] == [True]
-    assert footprint(look) == before
+    assert look(_ROWS) == before
     hand.prices(0, 3, 50, minute=3)
     seen: set[frozenset[float]] = set()
     with _watching(hand, seen):
@@ -116,6 +120,45 @@ def test_dates_of_an_older_price_base_are_dropped_and_named(
     assert look("select candles from kite_series") == [(7,)]
     hands["b"].prices(0, 9, 50, minute=3, rebase=0.5)
     assert (hands["b"].load().exit_code, closes(look)) == (0, dict.fromkeys(range(10), 50))
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_file_that_saw_nothing_never_shows_its_new_base_beside_an_old_one(
+    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+) -> None:
+    """One file saw a re-base and has fetched half anew, another began after it: one base, always.
+
+    The new base is whole for the second file: what only the first has of the old one is dropped and
+    named, and comes back on the new base with the rest of its replies.
+    """
+    dsn = with_schema(timescale_dsn)
+    hands = {name: Hand(tmp_path / f"{name}.duckdb", dsn) for name in "ab"}
+    hands["a"].prices(0, 9, 100)
+    hands["a"].prices(8, 9, 50, minute=2, rebase=0.5)
+    hands["b"].prices(4, 9, 50, minute=5)
+    hands[order[0]].load()
+    assert len(set(closes(look).values())) == 1
+    report = hands[order[1]].load()
+    assert closes(look) == dict.fromkeys(range(4, 10), 50)
+    assert (report.waiting, report.dropped) == (0, [f"NSE:INFY day {day(0)}..{day(3)}"])
+    hands["a"].prices(0, 7, 50, minute=6)
+    assert hands["a"].load().exit_code == 0
+    assert closes(look) == dict.fromkeys(range(10), 50)
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_an_older_base_of_another_file_stands_beside_one_that_waits(
+    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+) -> None:
+    """What was fetched before the re-base is of the old base, whoever saw it: that stays."""
+    dsn = with_schema(timescale_dsn)
+    hands = {name: Hand(tmp_path / f"{name}.duckdb", dsn) for name in "ab"}
+    hands["a"].prices(0, 9, 100)
+    hands["a"].prices(8, 9, 50, minute=2, rebase=0.5)
+    hands["b"].prices(5, 12, 100, minute=1)
+    for name in order:
+        hands[name].load()
+    assert closes(look) == dict.fromkeys(range(13), 100)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.load_help import DAY, Hand, day, footprint, with_schema
 from tests.servers import Look, looking
 from tests.staging_help import NOON
 
+TAKEN = "select count(*) from kite_series join kite_rebases using (instrument_id, epoch)"
 REBASES = "select candle_interval::text, epoch, ratio, session from kite_rebases order by epoch"
 HALVED = ("day", NOON + timedelta(minutes=1), 0.5, DAY)
 
@@ -23,16 +24,22 @@ def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
     return hand
 
 
-def test_a_re_base_is_noted_when_it_is_taken(hand: Hand, look: Look) -> None:
-    """Not before the new base is whole, and in the transaction that takes it; replay adds none."""
+def test_a_re_base_is_noted_when_it_is_seen_and_told_apart_until_it_is_taken(
+    hand: Hand, look: Look
+) -> None:
+    """A file that is loaded meanwhile must know of it; load again and replay note it no more."""
     hand.prices(0, 5, 50, minute=1, rebase=0.5)
     hand.load()
-    assert look(REBASES) == []
+    assert (look(REBASES), look(TAKEN)) == ([HALVED], [(0,)])
+    before = footprint(look)
+    hand.load()
+    assert footprint(look) == before
     (waiting,) = pipeline.status(hand.settings).rebased
     assert waiting.endswith("not loaded yet")
     hand.prices(6, 9, 50, minute=2)
     hand.load()
-    assert look(REBASES) == [HALVED]
+    assert (look(REBASES), look(TAKEN)) == ([HALVED], [(1,)])
+    assert not any("not loaded" in text for text in pipeline.status(hand.settings).rebased)
     assert look("select epoch from kite_series") == [(HALVED[1],)]
     before = footprint(look)
     hand.replay()
