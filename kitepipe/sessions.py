@@ -39,31 +39,15 @@ CLOSES = (
     Close("NCO", _EVER, time(23, 55), "NSE commodity derivatives, as MCX"),
 )
 
-# The evening session of Lakshmi Puja: its candles grow after the regular close. Its time is told
-# by circular some weeks before: 18:15 to 19:15 in most years, 13:45 to 14:45 in 2025.
-# Source: the exchanges' circulars until 2025, later ones by the moon.
-MUHURAT = frozenset(
-    {
-        date(2015, 11, 11),
-        date(2016, 10, 30),
-        date(2017, 10, 19),
-        date(2018, 11, 7),
-        date(2019, 10, 27),
-        date(2020, 11, 14),
-        date(2021, 11, 4),
-        date(2022, 10, 24),
-        date(2023, 11, 12),
-        date(2024, 11, 1),
-        date(2025, 10, 21),
-        date(2026, 11, 8),
-        date(2027, 10, 29),
-        date(2028, 10, 17),
-        date(2029, 11, 5),
-        date(2030, 10, 26),
-    }
-)
+# On the evening of Lakshmi Puja the exchanges hold an hour of Muhurat trading: 18:15 to 19:15 in
+# most years, 13:45 to 14:45 in 2025. The date is that of a new moon in October or November, and the
+# hour is told by circular some weeks before. So on the evenings from two days before the mean new
+# moon to a day after (the true one is up to 14 hours off) nothing settles before 21:00; those of
+# 2013 to 2026 are among them (tests/test_sessions.py has their sources).
+_MUHURAT_SEASON = ((10, 13), (11, 16))
 _MUHURAT_CLOSE = time(21, 0)
-
+_NEW_MOON = datetime(2000, 1, 6, 18, 14, tzinfo=UTC)
+_LUNAR_MONTH = timedelta(days=29.530588853)
 
 # MCX and NCO close 25 minutes later while the United States keep standard time (rule since 2007).
 _SEASONAL = ("MCX", "NCO")
@@ -82,13 +66,21 @@ def _sunday(day: date) -> date:
     return day + timedelta(days=6 - day.weekday())
 
 
+def may_be_muhurat(day: date) -> bool:
+    """Tell whether an evening session may be held: some three days a year, that of Diwali in it."""
+    first, last = _MUHURAT_SEASON
+    evening = datetime.combine(day, time(18), IST)
+    since = (evening - _NEW_MOON + timedelta(days=2)) % _LUNAR_MONTH
+    return first <= (day.month, day.day) <= last and since <= timedelta(days=3)
+
+
 def settles_at(exchange: str, day: date, margin: timedelta) -> datetime:
     """Return the IST instant from which `day` is settled; an unknown exchange waits for 00:00."""
     rows = [c for c in CLOSES if c.exchange == exchange and c.since <= day]
     if not rows:
         return datetime.combine(day + timedelta(days=1), time(0), IST) + margin
     close = max(rows, key=lambda c: c.since).at
-    if day in MUHURAT:
+    if may_be_muhurat(day):
         close = max(close, _MUHURAT_CLOSE)
     return datetime.combine(day, close, IST) + margin
 

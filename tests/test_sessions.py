@@ -1,5 +1,6 @@
 """When a date is settled, by whose clock, and in which period prices stand on one base."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from kitepipe.model import IST
 from kitepipe.sessions import (
     CLOSES,
     judged_at,
+    may_be_muhurat,
     period_of,
     reply_settled_through,
     settled_through,
@@ -45,6 +47,30 @@ def test_a_date_settles_at_its_close_and_a_margin(exchange: str, day: date, clos
     hour, minute = map(int, close.split(":"))
     expected = ist(day.year, day.month, day.day, hour, minute) + MARGIN
     assert settles_at(exchange, day, MARGIN) == expected
+
+
+# Held or announced: 2013 to 2022 by a broker's table (angelone.in/blog, "The Diwali effect"), 2023
+# to 2025 by press reports of the exchanges' circulars, 2026 by NSE's list of holidays.
+MUHURAT = (
+    *(date(2013, 11, 3), date(2014, 10, 23), date(2015, 11, 11), date(2016, 10, 30)),
+    *(date(2017, 10, 19), date(2018, 11, 7), date(2019, 10, 27), date(2020, 11, 14)),
+    *(date(2021, 11, 4), date(2022, 10, 24), date(2023, 11, 12), date(2024, 11, 1)),
+    *(date(2025, 10, 21), date(2026, 11, 8)),
+)
+
+
+@pytest.mark.parametrize("day", MUHURAT)
+def test_an_evening_session_is_never_settled_at_the_afternoons_close(day: date) -> None:
+    """Its candles begin after that close, and grow."""
+    assert settled_through("NSE", ist(day.year, day.month, day.day, 19, 30), MARGIN) < day
+
+
+def test_three_days_a_year_wait_for_the_evening() -> None:
+    """In each year those round one new moon, in few round a second one: no list is to be kept."""
+    days = (date(1995, 1, 1) + timedelta(days=n) for n in range(105 * 365))
+    found = Counter(day.year for day in days if may_be_muhurat(day))
+    assert (min(found.values()), max(found.values())) == (3, 6)
+    assert (len(found), sum(found.values()) / len(found) < 4) == (105, True)
 
 
 def test_an_unknown_exchange_waits_for_midnight() -> None:
