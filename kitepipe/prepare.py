@@ -104,8 +104,9 @@ def fetching(
         scopes = settings.exchanges or ("",)
         take_dumps(staging, kite, stale_exchanges(cursor, scopes, now), now, progress)
         if unknown := unknown_symbols(cursor, settings.tradingsymbols):
+            names = [f"{name} ({like}?)" if like else name for name, like in unknown.items()]
             raise UsageError(
-                f"tradingsymbols: {', '.join(unknown)}: no such instrument is listed; spell "
+                f"tradingsymbols: {', '.join(names)}: no such instrument is listed; spell "
                 "it as Kite does, such as NSE:INFY"
             )
         instruments = _want(settings, cursor, now.astimezone(IST).date())

@@ -121,11 +121,16 @@ def has_continuous(one: Instrument) -> bool:
     return dated_future and one.exchange in ("NFO", "MCX") and one.name != ""
 
 
-def unknown_symbols(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -> list[str]:
-    """Return which tradingsymbols (`INFY`, `NSE:INFY`; patterns are passed over) nobody lists."""
+def unknown_symbols(
+    cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]
+) -> dict[str, str | None]:
+    """Return which tradingsymbols (`INFY`, `NSE:INFY`; patterns are passed over) nobody lists.
+
+    With each comes the listed one that was meant, perhaps: `NSE:INFY` for `INFI`.
+    """
     plain = [s for s in symbols if not set(s) & set("*?")]
-    rows = cursor.execute(load("staging_select_unknown_symbols"), {"symbols": plain}).fetchall()
-    return [row[0] for row in rows]
+    statement = load("staging_select_unknown_symbols")
+    return dict(cursor.execute(statement, {"symbols": plain}).fetchall())
 
 
 def instrument_names(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:

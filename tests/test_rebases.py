@@ -41,6 +41,12 @@ def test_a_re_base_is_noted_when_it_is_seen_and_told_apart_until_it_is_taken(
     assert (look(REBASES), look(TAKEN)) == ([HALVED], [(1,)])
     assert not any("not loaded" in text for text in pipeline.status(hand.settings).rebased)
     assert look("select epoch from kite_series") == [(HALVED[1],)]
+    assert look(
+        "select epoch > '2000-01-01', count(*) from kite_load_ledger group by 1 order by 1"
+    ) == [
+        (False, 1),
+        (True, 2),
+    ]
     before = footprint(look)
     hand.replay()
     assert footprint(look) == before

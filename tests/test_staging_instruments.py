@@ -44,20 +44,20 @@ def test_odd_symbols_are_symbols(staging: Staging, symbol: str) -> None:
         wanted = InstrumentFilter(tradingsymbols=(symbol,))
         assert want_instruments(cursor, wanted) == 1
         [series] = select_series(cursor, [Interval.DAY])
-        assert unknown_symbols(cursor, [symbol, f"NSE:{symbol}", f"BSE:{symbol}"]) == [
-            f"BSE:{symbol}"
-        ]
+        unknown = unknown_symbols(cursor, [symbol, f"NSE:{symbol}", f"BSE:{symbol}"])
+        assert unknown == {f"BSE:{symbol}": f"NSE:{symbol}"}
     assert (series.instrument.tradingsymbol, series.instrument.name) == (symbol, "X, LTD")
 
 
 def test_unknown_symbols_are_those_nobody_lists(staging: Staging) -> None:
-    """Mistyped, of another exchange or gone: named; patterns are nobody's symbol."""
+    """Mistyped, of another exchange or gone: named, with what was meant; patterns are no symbol."""
     take(staging, 1, INFY, TCS)
     take(staging, 2, INFY)
     with staging.cursor() as cursor:
         symbols = ["INFY", "NSE:INFY", "INFI", "BSE:INFY", "TCS", "NIF*", "?"]
-        assert unknown_symbols(cursor, symbols) == ["BSE:INFY", "INFI", "TCS"]
-        assert unknown_symbols(cursor, []) == []
+        meant = {"BSE:INFY": "NSE:INFY", "INFI": "NSE:INFY", "TCS": None}
+        assert unknown_symbols(cursor, symbols) == meant
+        assert unknown_symbols(cursor, []) == {}
 
 
 def test_what_expires_first_is_asked_first(staging: Staging) -> None:
