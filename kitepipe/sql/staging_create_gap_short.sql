@@ -13,11 +13,16 @@ with
 change as (
     select unnest(cast($exchanges as varchar[])) as exchange, unnest(cast($changes as date[])) as since
 ),
+span as (
+    select exchange, cast(unnest(generate_series(first, last, interval '1 day')) as date) as date
+    from (select min(date) as first, max(date) as last from gap_day)
+    cross join (select distinct exchange from gap_series where interval <> 'day')
+),
 hours as (
-    select dates.exchange, date, coalesce(max(since), date '1970-01-01') as since
-    from (select distinct exchange, date from gap_day inner join gap_series using (series_id)) as dates
-    left join change on change.exchange = dates.exchange and since <= date
-    group by dates.exchange, date
+    select span.exchange, date, coalesce(max(since), date '1970-01-01') as since
+    from span
+    left join change on change.exchange = span.exchange and since <= date
+    group by span.exchange, date
 ),
 decided as (
     select
