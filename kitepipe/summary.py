@@ -239,6 +239,7 @@ class VerifyReport(Report):
     differing: int = 0
     unproven: int = 0
     deleted: int = 0
+    foreign: list[str] = field(default_factory=list)  # the unproven rows by series and dates
 
 
 @dataclass(frozen=True, slots=True)

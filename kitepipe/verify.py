@@ -36,6 +36,7 @@ class Proof:
     unproven: int = 0
     deleted: int = 0
     failures: list[Failure] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
 
     def report(self) -> VerifyReport:
         """Return it as the verb's report."""
@@ -46,6 +47,7 @@ class Proof:
             unproven=self.unproven,
             deleted=self.deleted,
             failures=self.failures,
+            foreign=self.foreign,
         )
 
 
@@ -94,23 +96,31 @@ def _look_outside(
     proof: Proof,
     delete_foreign: bool,
 ) -> None:
-    """Count the rows on dates that nobody decides, and delete them where that is asked."""
+    """Name the rows on dates that nobody decides, and delete them where that is asked."""
     outside = subtract(_EVER, merge(decision.covered))
     sums = warehouse.checksums(work.instrument_id, work.interval, outside)
     unproven = [w for w, found in zip(outside, sums, strict=True) if found.candles]
     proof.unproven += sum(found.candles for found in sums)
+    for window in unproven:
+        at_us = transaction.existing(*utc_bounds(window.first, window.last))["at_us"]
+        if len(proof.foreign) < _MOST_NAMED:
+            first, last = (_instant(at).date() for at in (at_us.min(), at_us.max()))
+            proof.foreign.append(f"{work.series} {first}..{last}, candles: {len(at_us)}")
+        if delete_foreign:
+            proof.deleted += transaction.delete_gone(at_us)
     if delete_foreign and unproven:
-        for window in unproven:
-            existing = transaction.existing(*utc_bounds(window.first, window.last))
-            proof.deleted += transaction.delete_gone(existing["at_us"])
         transaction.finish({}, decision.epoch, recount=True)
+
+
+def _instant(at_us: int) -> datetime:
+    unix = datetime(1970, 1, 1, tzinfo=UTC)
+    return (unix + timedelta(microseconds=int(at_us))).astimezone(IST)
 
 
 def _named(work: SeriesWork, row: tuple[Any, ...]) -> Failure:
     at_us, change, *values = row
     staged, stored = values[: len(_FIELDS)], values[len(_FIELDS) :]
-    instant = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone(IST)
-    what = f"{work.series} {instant:%Y-%m-%d %H:%M}"
+    what = f"{work.series} {_instant(at_us):%Y-%m-%d %H:%M}"
     if change == "new":
         return Failure(what, "staged, and missing in the warehouse; 'kitepipe replay' mends it")
     if change == "gone":

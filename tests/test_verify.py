@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kitepipe import pipeline
+from kitepipe.cli.render import text_of
 from kitepipe.progress import Silent
 from kitepipe.summary import VerifyReport
 from tests.load_help import Hand, candle, candles, day, footprint, with_schema
@@ -71,7 +72,7 @@ def test_the_last_digit_of_a_price_counts(price: float, hand: Hand, look: Look) 
     assert (hand.replay().changed, candles(look)) == (1, right)
 
 
-def test_rows_that_nobody_covers_are_counted_and_left_alone(hand: Hand, look: Look) -> None:
+def test_rows_that_nobody_covers_are_named_and_left_alone(hand: Hand, look: Look) -> None:
     """Only `--delete-foreign` deletes them, and only them."""
     right = candles(look)
     look(
@@ -81,6 +82,9 @@ def test_rows_that_nobody_covers_are_counted_and_left_alone(hand: Hand, look: Lo
     )
     report = _verify(hand)
     assert (report.exit_code, report.differing, report.unproven, report.deleted) == (0, 0, 2, 0)
+    places = [f"NSE:INFY day {day(n)}..{day(n)}, candles: 1" for n in (-90, 110)]
+    assert report.foreign == places
+    assert all(place in "".join(text_of("verify", report)) for place in places)
     hand.replay()
     assert len(candles(look)) == len(right) + 2
     assert _verify(hand, delete_foreign=True).deleted == 2

@@ -221,7 +221,7 @@ def _verify(report: VerifyReport) -> list[str]:
             Row("unproven", report.unproven, "in no staged reply" if report.unproven else ""),
             Row("deleted", report.deleted),
         ]
-    )
+    ) + _names("unproven", report.foreign)
 
 
 def _archive(report: ArchiveReport) -> list[str]:
