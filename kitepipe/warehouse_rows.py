@@ -6,7 +6,7 @@ Instants are aware and UTC; `at_us` is microseconds since 1970; dates are IST.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,14 @@ class LedgerEntry:
     def key(self) -> tuple[str, int]:
         """Return the ledger's key."""
         return self.staging_id, self.reply_id
+
+    def row(self, instrument_id: int, interval: str) -> tuple[Any, ...]:
+        """Return it in the columns of warehouse_claim_replies.sql, as a reply of that series."""
+        return (
+            *(self.staging_id, self.reply_id, instrument_id, interval, self.sha256),
+            *(self.window_first, self.window_last, self.fetched_at, self.epoch),
+            *(self.first, self.last),
+        )
 
 
 @dataclass(frozen=True, slots=True)

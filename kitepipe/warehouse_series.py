@@ -128,7 +128,7 @@ class SeriesTransaction:
         """
         if not entries:
             return {}
-        rows = [_ledger_row(entry, self._key) for entry in entries]
+        rows = [entry.row(**self._key) for entry in entries]
         statement = sql.load("warehouse_claim_replies")
         written = execute_values(self._cursor, statement, rows, page_size=1000, fetch=True)
         self._fresh.update((row[0], row[1]) for row in written if row[2])
@@ -285,18 +285,3 @@ def _ends_of(state: SeriesState) -> list[datetime]:
 def _spread(batch_ids: Any, rows: int) -> npt.NDArray[np.int64]:
     """One batch_id for each row, whether one was given or all."""
     return np.broadcast_to(np.asarray(batch_ids, dtype=np.int64), (rows,))
-
-
-def _ledger_row(entry: LedgerEntry, key: dict[str, Any]) -> tuple[Any, ...]:
-    return (
-        *entry.key,
-        key["instrument_id"],
-        key["interval"],
-        entry.sha256,
-        entry.window_first,
-        entry.window_last,
-        entry.fetched_at,
-        entry.epoch,
-        entry.first,
-        entry.last,
-    )
