@@ -30,9 +30,7 @@ def kite_door(settings: Settings, *, wait: bool = False) -> Iterator[KiteClientW
         connections=settings.parallel_workers,
     )
     stop = Stop()
-    limiter = RateLimiter(
-        settings.rate_limit, sleep=stop.sleep, slow_start=2 * settings.parallel_workers
-    )
+    limiter = RateLimiter(settings.rate_limit, sleep=stop.sleep)
     with (
         asking(settings.api_root, session.api_key, wait=wait),
         BodyInspector() as inspector,

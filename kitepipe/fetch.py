@@ -6,7 +6,7 @@ instruments side by side. Whatever fails is told at the end and stops nobody els
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from kitepipe.errors import KitepipeError
@@ -70,7 +70,8 @@ def fetch(
     tally = Tally(agenda.instruments, agenda.series, agenda.requests, options.up_to_date)
 
     def report() -> FetchReport:
-        return tally.report(kite.requests - before, time.monotonic() - started)
+        counted = tally.report(kite.requests - before, time.monotonic() - started)
+        return replace(counted, found_rate=kite.found_rate)
 
     try:
         with (

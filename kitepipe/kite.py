@@ -27,6 +27,7 @@ from kitepipe.errors import (
     TransientError,
 )
 from kitepipe.kite_answers import Answer, judge, read_answer
+from kitepipe.kite_wire import PacedAdapter
 from kitepipe.model import IST, Contents, Instrument, Interval, Reply, Series, Window, utc_now
 from kitepipe.ratelimit import RateLimiter
 
@@ -86,7 +87,10 @@ class KiteClientWrapper:
         self._limiter = limiter
         self._inspect = inspect
         self._looking = ThreadPoolExecutor(2, "look")
-        self._kite = _client(options)
+        self._kite = KiteConnect(api_key=options.api_key, root=options.api_root)
+        adapter = PacedAdapter(self._take_turn, options.connections)
+        for scheme in ("https://", "http://"):
+            self._kite.reqsession.mount(scheme, adapter)
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(options.max_attempts),
             wait=_wait(options),
@@ -97,6 +101,12 @@ class KiteClientWrapper:
         )
         self.requests = 0  # HTTP requests sent so far, retries included
         self._counting = threading.Lock()
+        self._sent = threading.local()  # `turn`: of this thread's newest request
+
+    @property
+    def found_rate(self) -> float | None:
+        """The requests a second that Kite takes, where they are not those we began with."""
+        return self._limiter.found
 
     def __enter__(self) -> "KiteClientWrapper":
         return self
@@ -181,9 +191,6 @@ class KiteClientWrapper:
 
     def _get(self, path: str, query: dict[str, Any], media_type: str = "json") -> Answer:
         """Send one paced request and return its answer if it is a success."""
-        self._limiter.wait_if_needed()
-        with self._counting:
-            self.requests += 1
         options = self._options
         try:
             with self._kite.reqsession.get(
@@ -202,9 +209,14 @@ class KiteClientWrapper:
             judge(answer, media_type)
         except TransientError as error:
             if error.code == 429:
-                self._limiter.pause(error.retry_after_s or COOL_DOWN_S)
+                self._limiter.pause(error.retry_after_s or COOL_DOWN_S, self._sent.turn)
             raise
         return answer
+
+    def _take_turn(self) -> None:
+        self._sent.turn = self._limiter.wait_if_needed()
+        with self._counting:
+            self.requests += 1
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the session on a request; a header alone would give way to a ~/.netrc."""
@@ -253,14 +265,6 @@ def _ist_date(day: date) -> date:
     if not isinstance(day, datetime):
         return day
     return (day.astimezone(IST) if day.tzinfo else day).date()
-
-
-def _client(options: KiteOptions) -> KiteConnect:
-    kite = KiteConnect(api_key=options.api_key, root=options.api_root)
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.connections)
-    for scheme in ("https://", "http://"):
-        kite.reqsession.mount(scheme, adapter)
-    return kite
 
 
 def _wait(options: KiteOptions) -> Callable[[tenacity.RetryCallState], float]:

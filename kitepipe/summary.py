@@ -54,7 +54,7 @@ class Report:
 def _add(one: Any, other: Any) -> Any:
     if isinstance(one, dict):
         return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}
-    if isinstance(one, (bool, str)):
+    if isinstance(one, (bool, str)) or None in (one, other):
         return one or other
     return one + other
 
@@ -117,6 +117,7 @@ class FetchReport(Report):
     candles: int = 0
     rebased: list[str] = field(default_factory=list)
     holes: list[Gap] = field(default_factory=list)  # left in what this run asked
+    found_rate: float | None = None  # requests a second that Kite takes, where it refused more
     seconds: float = 0.0
 
     @property

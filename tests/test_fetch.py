@@ -29,6 +29,7 @@ def test_a_run_asks_what_is_open_and_the_next_asks_nothing(tmp_path: Path) -> No
         again = fetch(kite, told)
         assert asked(kite) == first
     assert (report.exit_code, report.failures, report.warnings) == (0, [], [])
+    assert report.found_rate is None
     assert report.windows_planned == report.windows_done == report.requests == report.replies
     assert report.requests == len(first) == 3 * (3 + 11)
     assert twice(first) == []

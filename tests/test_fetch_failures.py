@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kitepipe.errors import AllInstrumentsFailed, KiteUnreachable
 from kitepipe.model import Interval, Window
+from kitepipe.ratelimit import HEADROOM, WIDER
 from kitepipe.sandbox import Faults
 from tests.fetch_help import SOME, asked, coverage, fetch, rows, settings_for, twice
 from tests.sandbox_asking import NOW, sandbox
@@ -160,4 +161,5 @@ def test_a_429_costs_the_cool_down_and_nothing_else(
         started = time.monotonic()
         report = fetch(kite, settings_for(kite, tmp_path / "s.duckdb"))
     assert (report.exit_code, report.retries, report.replies) == (0, 1, 9)
+    assert report.found_rate == pytest.approx(10_000 / HEADROOM / WIDER)
     assert time.monotonic() - started >= 0.3

@@ -99,8 +99,7 @@ def test_a_pause_holds_everybody(seconds: float) -> None:
     """After a 429 the next request waits for the pause or for the spacing, whatever is longer."""
     world = FalseTime()
     limiter = world.limiter(1)
-    limiter.wait_if_needed()
-    limiter.pause(seconds)
+    limiter.pause(seconds, limiter.wait_if_needed())
     limiter.wait_if_needed()
     assert world.now - 1000 == pytest.approx(max(seconds, HEADROOM))
 
@@ -114,10 +113,10 @@ def test_a_pause_reaches_those_who_already_wait() -> None:
     def _pause_once(seconds: float) -> None:
         if not paused:
             paused.append(seconds)
-            limiter.pause(10)
+            limiter.pause(10, turn)
         world.sleep(seconds)
 
-    limiter.wait_if_needed()
+    turn = limiter.wait_if_needed()
     limiter.wait_if_needed()
     assert world.now - 1000 == pytest.approx(10)
 

@@ -169,6 +169,7 @@ def test_another_process_can_read_and_move_everything(kite: Sandbox) -> None:
     assert post("now", now="2026-11-23T08:00:00") == 200
     assert post("correct", symbol="INFY", interval="day", at="2026-11-20", gone=True) == 200
     assert post("rename", symbol="TCS", tradingsymbol="TCSX") == 200
+    assert post("rate_limit", per_second=2) == 200
     assert post("faults", script=["429"]) == 200
     assert post("faults", rates={"nonsense": 0.5}) == 400
     assert ask(kite, "TCSX", "day", "2026-11-19 00:00:00", "2026-11-20 23:59:59").status_code == 429

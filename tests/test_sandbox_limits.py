@@ -69,6 +69,17 @@ def test_a_cool_down_closes_the_door_longer() -> None:
     assert answers == [True, False, False, False, False, True]
 
 
+def test_a_limit_may_change_while_it_counts() -> None:
+    """What was received before still counts: two a second are less than three at once."""
+    clock = _Hand()
+    limit = SlidingLimit(3, clock=clock)
+    answers = []
+    for clock.now, most in ((0.0, 3), (0.1, 3), (0.2, 2), (1.5, 2), (1.6, 2), (1.7, 3)):
+        limit.set(most)
+        answers.append(limit.admit())
+    assert answers == [True, True, False, True, True, True]
+
+
 def test_the_fourth_request_in_a_second_is_a_429_in_kites_words() -> None:
     """Unlike other errors, Kite's 429 has no `data`."""
     with sandbox(rate_limit=3) as kite:

@@ -139,11 +139,13 @@ def _plan(report: PlanReport) -> list[str]:
 
 
 def _fetch(report: FetchReport) -> list[str]:
+    rate = f"{report.found_rate:.2f}" if report.found_rate else None
     return _rows(
         [
             Row("instruments", report.instruments, count(report.series, "series")),
             Row("windows", report.windows_done, f"of {number(report.windows_planned)} planned"),
             Row("requests", report.requests, f"{number(report.retries)} of them retries"),
+            Row("rate", rate, "requests a second: more were refused"),
             Row("candles", report.candles, f"in {size(report.bytes)} of replies"),
             *(Row("re-based", "", name) for name in report.rebased[:MOST_NAMED]),
         ]

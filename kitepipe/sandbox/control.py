@@ -73,6 +73,10 @@ def _faults(market: Market, body: Body) -> None:
         market.faults.set(Faults(body.get("rates") or {}, tuple(body.get("script") or ())))
 
 
+def _rate_limit(market: Market, body: Body) -> None:
+    market.limit(float(body["per_second"]))
+
+
 def _split(market: Market, body: Body) -> None:
     market.split(body["symbol"], date.fromisoformat(body["ex_date"]), float(body["ratio"]))
 
@@ -125,6 +129,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Market, Body], Body | None]] = {
     ("GET", "now"): _now,
     ("POST", "now"): _now,
     ("POST", "faults"): _faults,
+    ("POST", "rate_limit"): _rate_limit,
     ("POST", "split"): _split,
     ("POST", "correct"): _correct,
     ("POST", "list"): _list,

@@ -20,16 +20,22 @@ class SlidingLimit:
         cooldown_s: float = 0.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._most = max(1, round(per_second * window_s)) if per_second else None
-        # A slow limit below one a window needs a longer window to mean anything.
-        self._window_s = window_s
-        if per_second and per_second * window_s < 1:
-            self._window_s = 1 / per_second
+        self._shortest_s = window_s
         self._cooldown_s = cooldown_s
         self._clock = clock
         self._receipts: deque[float] = deque()
         self._closed_until = 0.0
         self._lock = threading.Lock()
+        self.set(per_second)
+
+    def set(self, per_second: float | None) -> None:
+        """Let another limit hold from now on; what was received before counts."""
+        window_s = self._shortest_s
+        with self._lock:
+            self._most = max(1, round(per_second * window_s)) if per_second else None
+            # A slow limit below one a window needs a longer window to mean anything.
+            slow = per_second and per_second * window_s < 1
+            self._window_s = 1 / per_second if per_second and slow else window_s
 
     def admit(self) -> bool:
         """Count one receipt; False when it is one too many."""

@@ -97,6 +97,10 @@ class Market:
         row = self.listing.find(symbol, self.clock.now())
         self._splits.append((row.spec.key, ex_date, ratio))
 
+    def limit(self, per_second: float | None) -> None:
+        """Let another limit of history requests hold from now on; 0 or None: none."""
+        self._history_limit.set(per_second)
+
     def answer(self, request: Request) -> Reply:
         """Return the reply to one request and note it in the journal."""
         limit = self._history_limit if request.kind == journal.HISTORICAL else self._other_limit
