@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/kitepipe.stamp
+PEERS := .venv/peers.stamp
 SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
 ARGS ?=
 .DEFAULT_GOAL := help
@@ -24,6 +25,10 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
 	@touch $@
 
+$(PEERS): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev,bench]'
+	@touch $@
+
 fmt: $(STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format .
@@ -36,10 +41,10 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 test: $(STAMP) ## run the tests, a process for each core; SLOW=1 also those of the executable
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow') $(ARGS)
 
-bench: $(STAMP) ## measure against limits and peers: one table, within 15 minutes
+bench: $(PEERS) ## measure against limits and peers: one table, within 30 minutes
 	$(BIN)/python -m tests.bench $(ARGS)
 
-bench-full: $(STAMP) ## the same at full size: about an hour, 5 GB of disk
+bench-full: $(PEERS) ## the same at full size: hours, and 60 GB of disk
 	$(BIN)/python -m tests.bench --full $(ARGS)
 
 binary: dist/kitepipe ## build dist/kitepipe, one file that needs no Python

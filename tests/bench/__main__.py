@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from tests.bench.fetching import fetch_at_the_limit, fetch_beside_official
+from tests.bench.fetching import fetch_at_the_limit, fetch_beside_official, fetch_memory
 from tests.bench.figures import Figure, table, write_json
-from tests.bench.loading import load_again, load_beside_official, load_new, replay
+from tests.bench.loading import load_changed, load_growing, load_memory, load_new, replay
 from tests.bench.lookups import load_nothing, look_up
+from tests.bench.peers import load_beside_peers
 from tests.bench.planning import plan
 from tests.bench.staging import commit_replies
 from tests.bench.starting import start
@@ -19,16 +20,19 @@ from tests.bench.workplace import FULL, QUICK, Workplace
 from tests.servers import UnavailableError
 
 SCENARIOS: dict[str, Callable[[Workplace], Iterator[Figure]]] = {
-    "load": load_new,
-    "again": load_again,
-    "replay": replay,
-    "official-load": load_beside_official,
     "limit": fetch_at_the_limit,
-    "official-fetch": fetch_beside_official,
+    "official": fetch_beside_official,
+    "fetch-memory": fetch_memory,
+    "load": load_new,
+    "peers": load_beside_peers,
+    "growth": load_growing,
+    "changed": load_changed,
+    "nothing": load_nothing,
+    "replay": replay,
+    "load-memory": load_memory,
     "staging": commit_replies,
     "plan": plan,
     "look-up": look_up,
-    "nothing": load_nothing,
     "start": start,
 }
 
@@ -54,7 +58,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="full size: an hour, several GB")
+    parser.add_argument("--full", action="store_true", help="full size: hours, 60 GB of disk")
     file = Path(tempfile.gettempdir()) / f"kitepipe-bench-{datetime.now():%Y%m%d-%H%M%S}.json"  # noqa: DTZ005
     parser.add_argument("--json", type=Path, default=file, help="where to write the figures")
     parser.add_argument("scenario", nargs="*", help=f"only these: {', '.join(SCENARIOS)}")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +13,10 @@ class Figure:
     """What was measured of kitepipe, and of what it is held against, in the same run.
 
     Where both have as many values they were measured in pairs: then the ratio is the median of
-    the pairs' ratios. `broken` says that a limit that must hold does not.
+    the pairs' ratios. Where there is nothing to be held against, `others` is empty.
+
+    `least` and `most` bound the median ratio, or the median value where there is no ratio. `broken`
+    says that another limit that must hold does not.
     """
 
     scenario: str
@@ -21,18 +25,25 @@ class Figure:
     beside: str
     others: Sequence[float]
     broken: bool = False
+    least: float | None = None
+    most: float | None = None
 
     @property
     def holds(self) -> bool:
-        """Tell whether this is within its limit."""
-        return not self.broken
+        """Tell whether this is within its limits."""
+        score = median(self.ratios or self.values)
+        low, high = (
+            -inf if self.least is None else self.least,
+            inf if self.most is None else self.most,
+        )
+        return not self.broken and low <= score <= high
 
     @property
     def ratios(self) -> list[float]:
         """Return the ratio of each pair, or of each value to the median of the others."""
-        others = self.others
+        others = self.others or [0.0]
         if len(others) != len(self.values):
-            others = [median(self.others)] * len(self.values)
+            others = [median(others)] * len(self.values)
         if not all(others):
             return []
         return [value / other for value, other in zip(self.values, others, strict=True)]
@@ -44,32 +55,40 @@ class Figure:
         return [
             self.what,
             _short(median(self.values)),
-            _short(median(self.others)),
+            _short(median(self.others)) if self.others else "",
             self.beside,
-            "BROKEN" if self.broken else _short(median(ratios)) if ratios else "kept",
+            _short(median(ratios)) if ratios else "",
             spread,
             str(len(self.values)),
+            self._reach(),
         ]
+
+    def _reach(self) -> str:
+        """Return the bounds and whether they hold; nothing where there are none."""
+        bounds = [("at least", self.least), ("at most", self.most)]
+        told = [f"{word} {_short(bound)}" for word, bound in bounds if bound is not None]
+        return ", ".join(told + ["kept" if self.holds else "BROKEN"] * bool(told or self.broken))
 
     def as_dict(self) -> dict[str, object]:
         """Return all values, and what the table shows of them."""
         ratios = self.ratios
         return asdict(self) | {
             "median": median(self.values),
-            "other_median": median(self.others),
+            "other_median": median(self.others) if self.others else None,
+            "holds": self.holds,
             "ratio": median(ratios) if ratios else None,
             "ratio_spread": [min(ratios), max(ratios)] if ratios else None,
         }
 
 
-_HEADING = ["figure (median)", "kitepipe", "beside", "", "ratio", "its spread", "n"]
+_HEADING = ["figure (median)", "kitepipe", "beside", "", "ratio", "its spread", "n", "reach"]
 
 
 def table(figures: Sequence[Figure], machine: Mapping[str, object]) -> str:
     """Return the table as text, under a line about the machine."""
     lines = [_HEADING, *(figure.cells() for figure in figures)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    left = (0, 3)  # words to the left, numbers to the right
+    left = (0, 3, 7)  # words to the left, numbers to the right
     rows = [
         "  ".join(
             cell.ljust(width) if place in left else cell.rjust(width)

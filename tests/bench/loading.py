@@ -1,4 +1,4 @@
-"""Loading: from raw replies in staging to committed rows, against COPY, parsing and a peer."""
+"""Loading: from raw replies in staging to committed rows, against COPY and parsing."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,17 +15,16 @@ from kitepipe.settings import Settings
 from kitepipe.sql import load as statement
 from kitepipe.staging import Staging
 from kitepipe.staging_candles import CandleParser, Part
-from kitepipe.staging_series import select_claims, select_staged_series
-from tests.bench import official
+from kitepipe.staging_series import SeriesKey, select_claims, select_staged_series
+from tests.bench.correcting import corrected
 from tests.bench.figures import Figure
 from tests.bench.processes import Ran, kitepipe
 from tests.bench.workplace import Material, Workplace, checkpoint
+from tests.servers import looking
 
 _BUFFER = 1 << 20  # what kitepipe hands to libpq at a time
-_SMALL = (1, 4)
-_SMALL_PAIRS = 3
-_REPLAY_PAIRS = 5
-_DUCKDB_MEMORY_MB = 512  # staging's memory_limit
+_AGAIN_PAIRS = 3
+_CORRECTED = 100  # one candle of so many
 
 
 def load_new(place: Workplace) -> Iterator[Figure]:
@@ -38,31 +37,51 @@ def load_new(place: Workplace) -> Iterator[Figure]:
         with place.database() as dsn:
             copies.append(_copy(dsn, rows))
         with place.database() as dsn:
-            loads.append(_load(material, dsn, expect=material.candles))
+            loads.append(run_load(material, dsn, expect=material.candles))
     rates = [material.candles / ran.seconds for ran in loads]
     floor = [material.candles / seconds for seconds in copies]
-    size = f"{material.replies} replies, {material.candles:,} candles"
-    yield Figure("load", f"load, new: candles/s ({size})", rates, "bare binary COPY", floor)
-    memory = [ran.memory_mb for ran in loads]
-    beside = "memory_limit of staging"
-    yield Figure("load", "load, new: most memory, MB", memory, beside, [_DUCKDB_MEMORY_MB])
+    what = f"load, new: candles/s ({_size(material)})"
+    yield Figure("load", what, rates, "bare binary COPY", floor, least=0.95)
 
 
-def load_again(place: Workplace) -> Iterator[Figure]:
-    """`kitepipe load` of what is loaded already, against its first load."""
+def load_growing(place: Workplace) -> Iterator[Figure]:
+    """`kitepipe load` of few and of many candles: what a candle costs does not grow."""
+    materials = [place.material(*size) for size in place.size.loads]
+    cost: list[float] = []
+    for material in materials:
+        with place.database() as dsn:
+            ran = run_load(material, dsn, expect=material.candles)
+        cost.append(1e6 * ran.seconds / material.candles)
+        what = f"load grows with the candles: us for each ({_size(material)})"
+        yield Figure("growth", what, cost[-1:], "the smallest", cost[:1], most=1.15)
+
+
+def load_changed(place: Workplace) -> Iterator[Figure]:
+    """`kitepipe load` of replies with 1 % of candles corrected, against the first load."""
     material = place.material(place.size.instruments, place.size.windows)
-    with _loaded(place, material) as (dsn, first):
-        again = [_load(material, dsn, expect=0).seconds for _ in range(place.size.pairs)]
-    what = f"load again: s ({material.replies} replies)"
-    yield Figure("again", what, again, "its first load", [first.seconds])
+    newer = corrected(material, place.new_folder(), _CORRECTED)
+    first_s, again_s, first_wal, again_wal = [], [], [], []
+    for _ in range(_AGAIN_PAIRS):
+        with _loaded(place, material) as (dsn, first, wal):
+            first_s.append(material.candles / first.seconds)
+            first_wal.append(wal / 1e6)
+            before = _wal(dsn)
+            ran = kitepipe("load", folder=newer.folder, dsn=dsn)
+            again_s.append(material.candles / ran.seconds)
+            again_wal.append((_wal(dsn) - before) / 1e6)
+            if (ran.report()["new"], ran.report()["changed"]) != (0, newer.changed):
+                raise RuntimeError(f"load: {newer.changed} corrections expected: {ran.output}")
+    what = f"load, 1 % changed: candles/s ({newer.changed:,} are written)"
+    yield Figure("changed", what, again_s, "all of them new", first_s, least=1)
+    yield Figure("changed", "load, 1 % changed: WAL, MB", again_wal, "all of them new", first_wal)
 
 
 def replay(place: Workplace) -> Iterator[Figure]:
     """`kitepipe replay` into a database that has everything, against parsing alone."""
     material = place.material(place.size.instruments, place.size.windows)
     replays, parses = [], []
-    with _loaded(place, material) as (dsn, _):
-        for _ in range(_REPLAY_PAIRS):
+    with _loaded(place, material) as (dsn, *_):
+        for _ in range(place.size.pairs):
             parses.append(material.candles / _parse(material))
             checkpoint(dsn)
             ran = kitepipe("replay", folder=material.folder, dsn=dsn)
@@ -70,38 +89,50 @@ def replay(place: Workplace) -> Iterator[Figure]:
                 raise RuntimeError(f"replay is not what it should be: {ran.output}")
             replays.append(material.candles / ran.seconds)
     beside = f"parsing alone, {Settings.load_workers} threads"
-    yield Figure("replay", "replay, all equal: candles/s", replays, beside, parses)
+    yield Figure("replay", "replay, all equal: candles/s", replays, beside, parses, least=0.6)
 
 
-def load_beside_official(place: Workplace) -> Iterator[Figure]:
-    """The smallest load against the official client's parse and an upsert by execute_values."""
-    material = place.material(*_SMALL)
-    bodies = material.bodies()
-    ours, theirs = [], []
-    for _ in range(_SMALL_PAIRS):
+def load_memory(place: Workplace) -> Iterator[Figure]:
+    """`load`, `replay` and `verify` of few and of many replies: memory does not grow."""
+    used: dict[str, list[float]] = {"load": [], "replay": [], "verify": []}
+    for size in place.size.memory_loads:
+        material = place.material(*size)
         with place.database() as dsn:
-            theirs.append(material.candles / official.upsert(dsn, bodies))
-        with place.database() as dsn:
-            ran = _load(material, dsn, expect=material.candles)
-            ours.append(material.candles / ran.seconds)
-    what = f"load, {material.replies} replies only: candles/s"
-    beside = "kiteconnect + execute_values"
-    yield Figure("official-load", what, ours, beside, theirs)
+            for verb, memory in used.items():
+                memory.append(kitepipe(verb, folder=material.folder, dsn=dsn).memory_mb)
+                what = f"{verb} of {material.replies:,} replies: most memory, MB"
+                yield Figure("load-memory", what, memory[-1:], "", [], most=300)
+    for verb, memory in used.items():
+        what = f"{verb}, the most replies: memory, MB"
+        yield Figure("load-memory", what, memory[-1:], "the fewest", memory[:1], most=1.15)
 
 
-def _load(material: Material, dsn: str, *, expect: int) -> Ran:
+def run_load(material: Material, dsn: str, *, expect: int) -> Ran:
+    """Run `kitepipe load`; RuntimeError where it does not find so many new candles."""
     ran = kitepipe("load", folder=material.folder, dsn=dsn)
     if ran.report()["new"] != expect:
         raise RuntimeError(f"load: {expect} new candles were expected: {ran.output}")
     return ran
 
 
+def _size(material: Material) -> str:
+    return f"{material.replies:,} replies, {material.candles / 1e6:.2g} M candles"
+
+
 @contextmanager
-def _loaded(place: Workplace, material: Material) -> Iterator[tuple[str, Ran]]:
+def _loaded(place: Workplace, material: Material) -> Iterator[tuple[str, Ran, int]]:
+    """Lend a database with all of it; yields it, the load, and the bytes of WAL it took."""
     with place.database() as dsn:
-        first = _load(material, dsn, expect=material.candles)
+        before = _wal(dsn)
+        first = run_load(material, dsn, expect=material.candles)
+        written = _wal(dsn) - before
         checkpoint(dsn)
-        yield dsn, first
+        yield dsn, first, written
+
+
+def _wal(dsn: str) -> int:
+    with looking(dsn) as look:
+        return int(look("select pg_current_wal_lsn() - '0/0'::pg_lsn")[0][0])
 
 
 def _prepared(place: Workplace, material: Material) -> Path:
@@ -113,7 +144,7 @@ def _prepared(place: Workplace, material: Material) -> Path:
     taken = statement("warehouse_copy_new").rpartition("kite_ohlcv_historic (")[2].partition(")")[0]
     query = f"select {taken} from kite_ohlcv_historic order by instrument_id, date"
     with (
-        _loaded(place, material) as (dsn, _),
+        _loaded(place, material) as (dsn, *_),
         closing(psycopg2.connect(dsn)) as connection,
         connection.cursor() as cursor,
         path.open("wb") as file,
@@ -132,15 +163,15 @@ def _copy(dsn: str, rows: Path) -> float:
 
 
 def _parse(material: Material) -> float:
-    """Return how long it takes to parse and judge every reply, in as many threads as load has."""
+    """Return how long it takes to parse all of it, in as many threads as a load has."""
     started = perf_counter()
     with Staging.read(material.staging) as staging:
         with staging.cursor() as cursor:
-            nothing: dict[str, object] = {"reply_id": np.empty(0, np.int64)}
+            nothing: dict[str, object] = {"reply_id": np.array([], dtype=np.int64)}
             keys = [one.key for one in select_staged_series(cursor, nothing, None)]
             claims = select_claims(cursor, keys, None)
 
-        def parse(key: tuple[int, str, bool]) -> int:
+        def parse(key: SeriesKey) -> int:
             parts = [Part(r, (r.settled,)) for r in claims[key] if r.settled]
             with closing(CandleParser(staging.cursor())) as parser:
                 parsed = [parser.parse(group, Interval(key[1])) for group in groups(parts)]

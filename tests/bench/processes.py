@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,6 +19,7 @@ from typing import Any
 from kitepipe.sandbox import SandboxOptions
 
 ROOT = Path(__file__).parents[2]
+_LOOK_AGAIN_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ def run(arguments: list[str], folder: Path, **settings: object) -> Ran:
             cwd=folder, env=_environment(folder, settings), stdin=subprocess.DEVNULL,
             stdout=out, stderr=err,
         )  # fmt: skip
-        _, status, used = os.wait4(process.pid, 0)
+        with ThreadPoolExecutor(1) as watcher:
+            memory = watcher.submit(_most_memory_mb, process.pid)
+            _, status, used = os.wait4(process.pid, 0)
         seconds = perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
@@ -53,7 +59,18 @@ def run(arguments: list[str], folder: Path, **settings: object) -> Ran:
             said = err.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(arguments)}: exit {process.returncode}\n{said}")
         cpu_s = used.ru_utime + used.ru_stime
-        return Ran(seconds, cpu_s, used.ru_maxrss / 1024, out.read().decode())
+        return Ran(seconds, cpu_s, memory.result(), out.read().decode())
+
+
+def _most_memory_mb(pid: int) -> float:
+    """Watch a process until its end; getrusage would count what we were when we began it."""
+    most = 0
+    status = Path(f"/proc/{pid}/status")
+    with suppress(OSError):  # it is gone
+        while found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text()):
+            most = int(found[1])
+            time.sleep(_LOOK_AGAIN_S)
+    return most / 1024
 
 
 def kitepipe(verb: str, *flags: str, folder: Path, **settings: object) -> Ran:
@@ -91,6 +108,13 @@ def history_log(url: str) -> list[dict[str, Any]]:
     with urllib.request.urlopen(f"{url}/sandbox/log", timeout=30) as answer:
         entries = json.load(answer)["log"]
     return [entry for entry in entries if entry["kind"] == "historical"]
+
+
+def limit_to(url: str, per_second: float) -> None:
+    """Let the sandbox take so many history requests a second from now on."""
+    body = json.dumps({"per_second": per_second}).encode()
+    with urllib.request.urlopen(f"{url}/sandbox/rate_limit", body, timeout=30) as answer:
+        answer.read()
 
 
 def _environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:

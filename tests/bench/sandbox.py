@@ -13,9 +13,12 @@ from kitepipe.sandbox import SandboxOptions
 from kitepipe.sandbox.market import Market
 from kitepipe.sandbox.server import SandboxHandler, SandboxServer
 
+# After a 429, and again after each that is asked for within: as Kite's staff describe it.
+COOL_DOWN_S = 10.0
+
 
 class Late(SandboxHandler):
-    """Takes each request up to `arrival_s` after it came."""
+    """Takes each request for history up to `arrival_s` after it came."""
 
     arrival_s = 0.0
 
@@ -33,9 +36,15 @@ def main() -> None:
     parser.add_argument("--rate-limit", type=float, default=0.0, help="a second; 0: none")
     parser.add_argument("--latency-ms", type=float, nargs=2, default=(0.0, 0.0))
     parser.add_argument("--arrival-ms", type=float, default=0.0)
+    parser.add_argument("--instruments", type=int, default=60)
     asked = parser.parse_args()
     Late.arrival_s = asked.arrival_ms / 1000
-    options = SandboxOptions(rate_limit=asked.rate_limit, latency_ms=tuple(asked.latency_ms))
+    options = SandboxOptions(
+        rate_limit=asked.rate_limit,
+        cooldown_s=COOL_DOWN_S,
+        latency_ms=tuple(asked.latency_ms),
+        instruments=asked.instruments,
+    )
     server = SandboxServer(options, Market(options))
     server.RequestHandlerClass = Late
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
