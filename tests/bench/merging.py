@@ -4,6 +4,7 @@ Its input is made before the clock starts: an Arrow table, typed, with nothing l
 """
 
 import json
+import os
 import sys
 from time import perf_counter
 
@@ -32,7 +33,8 @@ def merge(dsn: str, staging: str) -> float:
     with duckdb.connect(staging, read_only=True) as database:
         candles = database.execute(_CANDLES).to_arrow_table()
     parts = psycopg2.extensions.parse_dsn(dsn)
-    address = f"postgresql://{parts['user']}@{parts['host']}:{parts['port']}/{parts['dbname']}"
+    address = f"postgresql://{parts['user']}:any@{parts['host']}:{parts['port']}/{parts['dbname']}"
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # it would call home
     pipeline = dlt.pipeline(
         "peer",
         destination=dlt.destinations.postgres(address),
