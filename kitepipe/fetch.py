@@ -77,6 +77,7 @@ def fetch(
         with (
             ReplyWriter(staging) as writer,
             staging.cursor() as cursor,
+            staging.sparing(),
             audience.progress.meter("fetch", tally.planned, "requests") as meter,
         ):
             intake = Intake(cursor, writer, meter, options.margin, tally)

@@ -86,7 +86,7 @@ class KiteClientWrapper:
         self._options = options
         self._limiter = limiter
         self._inspect = inspect
-        self._looking = ThreadPoolExecutor(2, "look")
+        self._looking = ThreadPoolExecutor(1, "look")
         self._kite = KiteConnect(api_key=options.api_key, root=options.api_root)
         adapter = PacedAdapter(self._take_turn, options.connections)
         for scheme in ("https://", "http://"):

@@ -87,6 +87,7 @@ class _Loading:
 
     def __init__(self, ready: Fetching, settings: Settings, progress: Progress) -> None:
         self._staging, self._settings, self._progress = ready.staging, settings, progress
+        self._staging.is_shared = True
         self._futures = ready.agenda.futures
         self._loader: Loader | None = None
         self._ids: InstrumentIds = {}

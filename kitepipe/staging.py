@@ -7,7 +7,7 @@ with it; each takes a cursor, and a cursor belongs to one thread.
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,16 +20,22 @@ from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 
 SCHEMA_VERSION = 2
 ARCHIVING = 3  # the version of a file from its first archive on: it has two tables more
-_Config = dict[str, str | bool | int | float | list[str]]
 
 # The file's own pages fill what memory they may. A writer plans: 100,000 instruments at eight
 # intervals take 2.3 s with this, 9 s with what a reader has.
-WRITING: _Config = {"memory_limit": "512MB", "threads": 2, "autoinstall_known_extensions": False}
+_PLANNING = {"memory_limit": "512MB", "threads": "2"}
 # A reader loads: series side by side, so each statement has one thread, and its rows keep their
 # order. `load` and `replay` stay below 300 MB as a whole.
-_READING: _Config = WRITING | {"memory_limit": "192MB", "threads": 1}
+_LOADING = {"memory_limit": "192MB", "threads": "1"}
 
 _HERE = Path()
+
+# Bodies that are sealed are not read again by whoever only fetches: without this their pages fill
+# all the memory that there is to have, 30 MB for 1,000 replies of 1 MB. Compressing a seal in two
+# threads is no faster than in one, and takes 50 MB more.
+_FETCHING = {"memory_limit": "96MB", "threads": "1"}
+
+CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -40,6 +46,7 @@ class Staging:
     def __init__(self, path: Path, database: Cursor, archive: Path) -> None:
         self.path = path
         self._archive = archive
+        self.is_shared = False
         self._database = database
         self._version, self.staging_id, self.api_root, self.created_at = _check_setup(
             path, database
@@ -106,6 +113,16 @@ class Staging:
         if self._version >= ARCHIVING:
             cursor.execute("set variable archive_folder = ?", [str(self._archive.absolute())])
         return cursor
+
+    @contextlib.contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Take little memory meanwhile; more where `is_shared` with somebody who loads."""
+        with self.cursor() as cursor:
+            _set(cursor, _LOADING if self.is_shared else _FETCHING)
+            try:
+                yield
+            finally:
+                _set(cursor, _PLANNING)
 
     def file_bytes(self) -> int:
         """Return the size of the file and of the log beside it."""
@@ -179,8 +196,9 @@ def log_of(path: Path) -> Path:
 
 def _open(path: Path, *, read_only: bool) -> Cursor:
     try:
-        config = _READING if read_only else WRITING
-        return duckdb.connect(str(path), read_only=read_only, config=config)
+        return duckdb.connect(
+            str(path), read_only=read_only, config=CONFIG | (_LOADING if read_only else _PLANNING)
+        )
     except duckdb.Error as error:
         raise told(path, error) from error
 
@@ -222,3 +240,10 @@ def _check_setup(path: Path, database: Cursor) -> tuple[int, str, str, datetime]
             "use the kitepipe that made it, or name another file with 'staging'"
         )
     return version, staging_id, api_root, created_at.replace(tzinfo=UTC)
+
+
+def _set(cursor: Cursor, settings: Mapping[str, str]) -> None:
+    """Change settings of the whole database; what cannot be had now stays as it is."""
+    for name, value in settings.items():
+        with contextlib.suppress(duckdb.Error):
+            cursor.execute(f"set {name} = '{value}'")

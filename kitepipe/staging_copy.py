@@ -11,7 +11,7 @@ import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import WRITING, Cursor, flush, log_of
+from kitepipe.staging import CONFIG, Cursor, flush, log_of
 from kitepipe.staging_errors import translated
 
 
@@ -24,7 +24,7 @@ def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> i
     """
     discard(target)
     try:
-        with duckdb.connect(":memory:", config=WRITING) as database:
+        with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
             with translated(source):
                 database.execute("attach ? as source (read_only)", [str(source)])
             with translated(target):

@@ -129,7 +129,7 @@ def test_a_smaller_cap_is_learnt_once(tmp_path: Path, workers: int) -> None:
         report = fetch(kite, told)
         found = asked(kite)
     refused = [one for one in found if one.status == 400]
-    assert len(refused) == min(workers, 3)
+    assert 1 <= len(refused) <= min(workers, 3)
     assert {one.window.days for one in found if one.status == 200} <= set(range(1, 701))
     assert max(one.window.days for one in found if one.status == 200) == 700
     assert coverage(told.staging) == {(s, "day"): [Window(BEGIN, TODAY)] for s in SOME[:3]}

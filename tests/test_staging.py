@@ -5,7 +5,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -271,3 +271,24 @@ def test_a_file_in_a_read_only_folder_can_be_read(path: Path, folder: Path) -> N
         ):
             pass
     assert os.listdir(folder) == ["kitepipe.duckdb"]
+
+
+@pytest.mark.parametrize(("shared", "limit"), [(False, "91.5 MiB"), (True, "183.1 MiB")])
+def test_who_only_writes_takes_little_memory_meanwhile(
+    tmp_path: Path, shared: bool, limit: str
+) -> None:
+    """In `run` the loader parses in the same database, and has what it has alone."""
+    with Staging.write(tmp_path / "s.duckdb", API_ROOT) as staging, staging.cursor() as cursor:
+        staging.is_shared = shared
+
+        def memory() -> tuple[str, int]:
+            cursor.execute("select current_setting('memory_limit'), current_setting('threads')")
+            (row,) = cursor.fetchall()
+            return row
+
+        before = memory()
+        with suppress(InterruptedError), staging.sparing():
+            during = memory()
+            raise InterruptedError
+        assert memory() == before
+        assert during == (limit, 1)
