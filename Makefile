@@ -6,7 +6,7 @@ PEERS := .venv/peers.stamp
 SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint test bench bench-full binary demo fetch load check clean
+.PHONY: help setup fmt lint test test-faults bench bench-full binary demo fetch load check clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,11 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kitepipe tests
 
-test: $(STAMP) ## run the tests, a process for each core; SLOW=1 also those of the executable
-	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow') $(ARGS)
+test: $(STAMP) ## run the tests, a process for each core; SLOW=1 all of them, the executable's too
+	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow and not faults') $(ARGS)
+
+test-faults: $(STAMP) ## kill processes at every step, and look at what is left
+	$(BIN)/python -m pytest -n auto --dist worksteal -m faults $(ARGS)
 
 bench: $(PEERS) ## measure against limits and peers: one table, within 30 minutes
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -19,6 +19,8 @@ from tests.load_help import Hand, candles, with_schema
 from tests.servers import Look, looking
 from tests.staging_help import stored
 
+pytestmark = pytest.mark.faults
+
 # Runs a verb of pipeline in files of two tables each, and dies at the nth call of a function.
 _KILLED = dedent(
     """

@@ -21,6 +21,8 @@ from tests.load_help import candles, with_schema
 from tests.sandbox_asking import sandbox
 from tests.servers import Look, Rows, looking
 
+pytestmark = pytest.mark.faults
+
 ARGS = (
     *("run", "--from", "2025-01-01", "--candle-interval", "day,60minute"),
     *("--exchanges", "NSE", "--tradingsymbols", "NSE:INFY,NSE:SBIN"),

@@ -125,7 +125,7 @@ _REPLIES = st.lists(
 
 
 @given(replies=_REPLIES, cut=st.integers(0, 5))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_quarantine_is_the_same_in_any_order_of_loading(
     tmp_path: Path,
     module_plain_dsn: str,
