@@ -114,9 +114,10 @@ def _write(
     result.add("quarantined", Counter(one.reply_id for one in bad))
     parsed_keys = [(staging_id, part.reply.reply_id) for part in decision.parts]
     transaction.quarantine(bad, of=parsed_keys)
+    # One that newer replies decide now is not parsed: it keeps the counts of its time.
     counts = {
-        (staging_id, reply.reply_id): ReplyCounts(**result.counts.get(reply.reply_id, {}))
-        for reply in decision.replies
+        (staging_id, reply_id): ReplyCounts(**result.counts.get(reply_id, {}))
+        for reply_id in {part.reply.reply_id for part in decision.parts} | result.counts.keys()
     }
     transaction.finish(counts, decision.epoch, recount=work.replay)
 
