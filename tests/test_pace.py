@@ -79,6 +79,22 @@ def test_it_climbs_back_when_the_limit_returns(seed: int) -> None:
     assert line.limiter.found is None
 
 
+def test_a_trial_that_has_not_held_yet_is_no_rate_that_was_found() -> None:
+    """Until then the run would end with the rate of before."""
+    line = Line(0.0, _falls(100, 140))
+    line.run(100 + 25 + RETRY_FALL_S + 5)
+    assert line.rate(100 + 25 + RETRY_FALL_S, 100 + 25 + RETRY_FALL_S + 5) > 2.5
+    assert line.limiter.found == pytest.approx(2 / HEADROOM)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_play_that_shows_while_the_limit_is_low_does_not_keep_it_low(seed: int) -> None:
+    """Steps for play are undone as soon as the fall itself, or they would stand in its way."""
+    line = Line(0.050, _falls(100, 190), seed)
+    line.run(650)
+    assert line.rate(450, 650) >= 2.2
+
+
 def test_one_odd_429_slows_it_for_ten_minutes_by_a_hundredth() -> None:
     """Somebody else asked once: the old spacing comes back."""
     line = Line(0.0, _falls(100, 100.6, 1.0))
@@ -124,3 +140,10 @@ def test_a_pause_that_was_too_short_is_followed_by_longer_ones() -> None:
         passed.append(now[0])
     waited = [round(later - before) for before, later in pairwise(passed)]
     assert waited == [10, 20, 40, 80, 80, 80, 80]
+    limiter.wait_if_needed()
+    limiter.pause(10, limiter.wait_if_needed())  # this one was long enough
+    start = now[0]
+    limiter.wait_if_needed()
+    limiter.pause(10, limiter.wait_if_needed())
+    limiter.wait_if_needed()
+    assert now[0] - start == pytest.approx(80 + 10 + HEADROOM / 3, abs=1)
