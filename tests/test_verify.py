@@ -72,6 +72,26 @@ def test_the_last_digit_of_a_price_counts(price: float, hand: Hand, look: Look) 
     assert (hand.replay().changed, candles(look)) == (1, right)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "date = date + interval '30 seconds'",
+        "volume = 2147483648",
+        "oi = -1",
+        "volume = volume + 53, oi = 0",
+    ],
+)
+def test_replay_mends_what_a_weak_checksum_would_not_see(
+    change: str, hand: Hand, look: Look
+) -> None:
+    """A candle that was moved by seconds, a counter that is full, an oi that was never there."""
+    right = candles(look)
+    look(f"update kite_ohlcv_historic set {change} where close = 102.05")
+    assert _verify(hand).differing >= 1
+    hand.replay()
+    assert (candles(look), _verify(hand).differing) == (right, 0)
+
+
 def test_rows_that_nobody_covers_are_named_and_left_alone(hand: Hand, look: Look) -> None:
     """Only `--delete-foreign` deletes them, and only them."""
     right = candles(look)
