@@ -7,13 +7,13 @@ again: see staging_schema.sql.
 import hashlib
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
-from kitepipe.model import Reply, Series, Window
+from kitepipe.model import Reply, Series, Window, utc_now
 from kitepipe.sql import load
 from kitepipe.staging import Staging, naive, transaction
 from kitepipe.staging_errors import translated
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # Replies are of 1 kB (a night) to 1 MB (60 days of minutes): sealed by size, so that neither
 # makes too many tables nor rewrites much. 16 MB a seal: written 2.2 times raw, 234 MB of memory.
 SEAL_BYTES = 16 * 1024 * 1024
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,14 @@ class Rebase:
 class ReplyWriter:
     """The writer's hand: commits replies and failures, seals bodies. For one thread."""
 
-    def __init__(self, staging: Staging, seal_bytes: int = SEAL_BYTES) -> None:
-        self._path, self._seal_bytes = staging.path, seal_bytes
+    def __init__(
+        self,
+        staging: Staging,
+        seal_bytes: int = SEAL_BYTES,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._path, self._seal_bytes, self._clock = staging.path, seal_bytes, clock
         self._cursor = staging.cursor()
         next_chunk, next_reply, self._open_bytes = self._resume()
         # Taken before a commit, never given back: an interrupt right after it spoils no number.
@@ -152,9 +159,15 @@ class ReplyWriter:
         )
 
     def _resume(self) -> tuple[int, int, int]:
+        """Return the next chunk_id and reply_id, and the bytes of open bodies.
+
+        A file may be an older copy of itself, put back: then the warehouse knows replies that it
+        does not, and a reply_id must never be given twice. So they begin with the microsecond.
+        """
         row = self._cursor.execute(load("staging_select_counters")).fetchone()
         assert row is not None
-        return int(row[0]), int(row[1]), int(row[2])
+        now_us = (self._clock() - _UNIX_EPOCH) // timedelta(microseconds=1)
+        return int(row[0]), max(int(row[1]), now_us), int(row[2])
 
     def _seal(self) -> None:
         """Move the open bodies into a table of their own, never to be written again."""

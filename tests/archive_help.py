@@ -7,10 +7,9 @@ from kitepipe import pipeline
 from kitepipe.model import Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
-from kitepipe.staging_replies import ReplyWriter
 from kitepipe.summary_files import ArchiveReport
 from tests.load_help import API_ROOT, Hand, candle, day
-from tests.staging_help import NOON, body, commit, stored
+from tests.staging_help import NOON, body, commit, numbered, stored
 
 SYMBOLS = ("INFY", "SBIN", "TCS")
 
@@ -26,7 +25,7 @@ def stage(hand: Hand, first: int, replies: int, price: float = 100.0, *, days: i
     """Stage replies of each symbol in turn, sealed by fours: five days each, one after another."""
     with Staging.write(hand.settings.staging, API_ROOT) as staging:
         series = [hand.series(staging, symbol) for symbol in SYMBOLS]
-        with ReplyWriter(staging, seal_bytes=1200) as writer:
+        with numbered(staging, seal_bytes=1200) as writer:
             for number in range(replies):
                 start = first + number * days
                 rows = [candle(day(n), price + n) for n in range(start, start + days)]

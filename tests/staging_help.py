@@ -17,7 +17,7 @@ from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, naive
 from kitepipe.staging_inspect import BodyInspector
 from kitepipe.staging_instruments import take_snapshot
-from kitepipe.staging_replies import Asked, Rebase, ReplyWriter
+from kitepipe.staging_replies import SEAL_BYTES, Asked, Rebase, ReplyWriter
 from kitepipe.staging_series import FIRST_EPOCH
 from kitepipe.summary import SnapshotReport
 
@@ -51,6 +51,11 @@ def body(rows: Sequence[object]) -> str:
 def reply(text: str, fetched_at: datetime = NOON) -> Reply:
     """Return what Kite answered, looked into."""
     return Reply(text, fetched_at, fetched_at, _INSPECTOR.inspect(text))
+
+
+def numbered(staging: Staging, seal_bytes: int = SEAL_BYTES) -> ReplyWriter:
+    """Return a writer in the year in which reply_ids begin with 1."""
+    return ReplyWriter(staging, seal_bytes, clock=lambda: datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def commit(

@@ -16,13 +16,12 @@ from kitepipe.progress import Silent
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, naive
 from kitepipe.staging_archive import archivable
-from kitepipe.staging_replies import ReplyWriter
 from kitepipe.staging_series import FIRST_EPOCH, key_of, select_known
 from tests.archive_help import SYMBOLS, archive, archiving_hand, files, in_archive, in_file, stage
 from tests.load_help import API_ROOT, Hand, candles, day, footprint, with_schema
 from tests.servers import Look, looking
 from tests.staging_help import candles as day_candles
-from tests.staging_help import commit, series, stored
+from tests.staging_help import commit, numbered, series, stored
 
 
 @pytest.fixture
@@ -144,7 +143,7 @@ def _one(hand: Hand, symbol: str, number: int) -> None:
     """Stage one reply to one day, sealed alone."""
     with (
         Staging.write(hand.settings.staging, API_ROOT) as staging,
-        ReplyWriter(staging, seal_bytes=1) as writer,
+        numbered(staging, seal_bytes=1) as writer,
     ):
         text = day_candles([day(number)])
         commit(writer, hand.series(staging, symbol), Window(day(number), day(number)), text)
@@ -229,7 +228,7 @@ def test_what_the_next_fetch_compares_with_is_never_archived(
     """Whatever windows came in whatever order, settled or not, empty or not: it stays."""
     path = tmp_path_factory.mktemp("pin") / "a.duckdb"
     with Staging.write(path, API_ROOT) as staging:
-        with ReplyWriter(staging, seal_bytes=1) as writer:
+        with numbered(staging, seal_bytes=1) as writer:
             for key, first, days, shown in replies:
                 window = Window(day(first), day(first + days - 1))
                 text = day_candles(day(first + n) for n in range(min(shown, days)))

@@ -13,10 +13,10 @@ from kitepipe.errors import StagingBusy, StagingError, UsageError
 from kitepipe.model import Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
-from kitepipe.staging_replies import ReplyWriter
 from tests.archive_help import archive, archiving_hand, stage
 from tests.load_help import API_ROOT, Hand, day, with_schema
-from tests.staging_help import candles, commit, other, series, stored
+from tests.servers import looking
+from tests.staging_help import candles, commit, numbered, other, series, stored
 
 Tables = dict[str, list[tuple[object, ...]]]
 
@@ -26,7 +26,7 @@ def hand(tmp_path: Path) -> Hand:
     """Twelve replies of each of three instruments, sealed and open; nothing is loaded."""
     hand = archiving_hand(tmp_path, "")
     stage(hand, 0, 12)
-    with Staging.write(hand.settings.staging, API_ROOT) as staging, ReplyWriter(staging) as writer:
+    with Staging.write(hand.settings.staging, API_ROOT) as staging, numbered(staging) as writer:
         commit(writer, series(1), Window(day(70), day(70)), candles([day(70)]))
     return hand
 
@@ -59,7 +59,7 @@ def test_a_backup_is_the_same_file(hand: Hand, tmp_path: Path) -> None:
         "and segment_type = 'VARCHAR'"
     )
     assert stored(target, compression) == stored(path, compression) == [("ZSTD",)]
-    with Staging.write(target, API_ROOT) as staging, ReplyWriter(staging) as writer:
+    with Staging.write(target, API_ROOT) as staging, numbered(staging) as writer:
         assert commit(writer, series(1), Window(day(71), day(71)), candles([])) == 38
     assert not target.with_name(target.name + ".new").exists()
 
@@ -71,9 +71,9 @@ import os
 from datetime import date
 from tests.staging_help import candles, commit, series
 from kitepipe.model import Window
-from kitepipe.staging_replies import ReplyWriter
+from tests.staging_help import numbered
 with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         day = date(2026, 5, 1)
         commit(writer, series(1), Window(day, day), candles([day]))
         os.kill(os.getpid(), 9)
@@ -218,3 +218,21 @@ for verb in (pipeline.compact, lambda *a: pipeline.backup(a[0], Path(sys.argv[2]
         assert line.endswith("; make some")
     assert contents(hand.settings.staging) == before
     assert {path.name for path in tmp_path.iterdir()} == {"a.duckdb", "a.duckdb.lock"}
+
+
+def test_a_restored_backup_loses_no_later_reply(tmp_path: Path, timescale_dsn: str) -> None:
+    """The warehouse knows replies of the file that was lost: those asked anew are others."""
+    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    path, target = hand.settings.staging, tmp_path / "backup.duckdb"
+    hand.prices(0, 4, 100)
+    hand.load()
+    pipeline.backup(hand.settings, target, Silent())
+    hand.prices(5, 9, 101, minute=1)
+    hand.load()
+    target.replace(path)
+    hand.prices(5, 14, 102, minute=2)
+    assert (hand.load().new, hand.load().replies) == (5, 0)
+    with looking(timescale_dsn) as look:
+        closes = look("select close from kite_ohlcv order by date")
+    assert closes == [(100.0,)] * 5 + [(102.0,)] * 10
+    assert pipeline.verify(hand.settings, Silent()).differing == 0

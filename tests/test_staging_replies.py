@@ -15,9 +15,19 @@ from hypothesis import strategies as st
 
 from kitepipe.model import Window
 from kitepipe.staging import Staging
-from kitepipe.staging_replies import Asked, ReplyWriter, select_bodies
+from kitepipe.staging_replies import Asked, select_bodies
 from kitepipe.staging_series import FIRST_EPOCH
-from tests.staging_help import API_ROOT, NOON, body, candles, commit, reply, series, stored
+from tests.staging_help import (
+    API_ROOT,
+    NOON,
+    body,
+    candles,
+    commit,
+    numbered,
+    reply,
+    series,
+    stored,
+)
 
 DAY = date(2026, 11, 20)
 WINDOW = Window(DAY, DAY)
@@ -48,7 +58,7 @@ def test_a_commit_keeps_all_about_a_reply(staging: Staging) -> None:
     """Body byte for byte, its hash and size, when and how it was asked, which dates it shows."""
     days = [DAY - timedelta(2), DAY]
     text = candles(days) + " \n"
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         asked = Asked(series(7, oi=True), Window(days[0], DAY), FIRST_EPOCH, NOON, 3)
 
         assert writer.commit(asked, reply(text), DAY - timedelta(1)) == 1
@@ -72,7 +82,7 @@ def test_a_commit_keeps_all_about_a_reply(staging: Staging) -> None:
 def test_the_last_settled_candle_is_found_however_old(staging: Staging) -> None:
     """Of ten dates the first three are settled: the third counts, not only the newest are seen."""
     days = [DAY - timedelta(9 - number) for number in range(10)]
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         commit(writer, series(), Window(days[0], DAY), candles(days), settled=days[2])
     with staging.cursor() as cursor:
         rows = cursor.execute("select last_candle, last_settled_candle from reply").fetchall()
@@ -88,7 +98,7 @@ def test_an_interrupt_of_a_commit_spoils_no_other(staging: Staging) -> None:
     before = signal.signal(signal.SIGALRM, interrupt)
     reported, interrupted, text = [], 0, candles([DAY])
     try:
-        with ReplyWriter(staging, seal_bytes=10_000) as writer:
+        with numbered(staging, seal_bytes=10_000) as writer:
             for number in range(60):
                 try:
                     signal.setitimer(signal.ITIMER_REAL, 0.003 + number / 3000)
@@ -106,7 +116,7 @@ def test_an_interrupt_of_a_commit_spoils_no_other(staging: Staging) -> None:
 
 def test_a_failure_is_remembered(staging: Staging) -> None:
     """A window that was asked in vain is a chunk with its error, and no reply."""
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         writer.commit_failure(Asked(series(), WINDOW, FIRST_EPOCH, NOON, 5), "HTTP 502")
         assert commit(writer, series(), WINDOW, candles([DAY])) == 1
     with staging.cursor() as cursor:
@@ -121,14 +131,14 @@ def test_a_failure_is_remembered(staging: Staging) -> None:
 
 def test_equal_bodies_are_two_replies(staging: Staging) -> None:
     """Fetched twice, the same bytes are two replies: the later one decides."""
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         ids = [commit(writer, series(), WINDOW, candles([DAY])) for _ in range(2)]
     assert [reply_id for reply_id, _ in found(staging, *ids)] == [1, 2]
 
 
 def test_a_reply_that_cannot_be_kept_leaves_nothing(staging: Staging) -> None:
     """One commit or none: chunk, reply and body stand or fall together, and the writer goes on."""
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         broken = Asked(series(), WINDOW, FIRST_EPOCH, NOON, None)  # type: ignore[arg-type]
 
         with pytest.raises(duckdb.ConstraintException):
@@ -150,7 +160,7 @@ def test_every_body_is_found_again(
     texts = {number + 1: body(["ä" * size]) for number, size in enumerate(sizes)}
     with Staging.write(path, API_ROOT) as staging:
         for part in (list(texts)[:again], list(texts)[again:]):
-            with ReplyWriter(staging, seal_bytes=1000) as writer:
+            with numbered(staging, seal_bytes=1000) as writer:
                 assert [commit(writer, series(), WINDOW, texts[n]) for n in part] == part
         assert found(staging, *texts) == sorted(texts.items())
         assert found(staging, 1) == [(1, texts[1])]
@@ -171,7 +181,7 @@ def _seals(sizes: list[int], seal_bytes: int) -> int:
 
 def test_the_view_is_right_at_every_moment(staging: Staging) -> None:
     """Whoever opens the file of a killed writer finds all bodies in the view, sealed ones too."""
-    with ReplyWriter(staging, seal_bytes=200) as writer, staging.cursor() as cursor:
+    with numbered(staging, seal_bytes=200) as writer, staging.cursor() as cursor:
         for number in range(1, 12):
             commit(writer, series(), WINDOW, candles([DAY]))
             assert cursor.execute("select count(*) from body").fetchall() == [(number,)]
@@ -201,7 +211,7 @@ def test_bodies_are_read_while_others_are_sealed(staging: Staging) -> None:
     threads = [threading.Thread(target=read, args=[cursor]) for cursor in cursors]
     for thread in threads:
         thread.start()
-    with ReplyWriter(staging, seal_bytes=500) as writer:
+    with numbered(staging, seal_bytes=500) as writer:
         for number in texts:
             reported.append(commit(writer, series(), WINDOW, texts[number]))
     done.set()
@@ -219,7 +229,7 @@ def test_the_cost_of_a_commit_does_not_grow(tmp_path: Path) -> None:
     written = []
     with (
         Staging.write(path, API_ROOT) as staging,
-        ReplyWriter(staging, seal_bytes=300_000) as writer,
+        numbered(staging, seal_bytes=300_000) as writer,
     ):
         text = body([os.urandom(5_000).hex()])
         for _ in range(12):
@@ -245,7 +255,7 @@ def _bytes_written() -> int:
 def test_instants_are_kept_in_utc(staging: Staging) -> None:
     """Instants go in and come out in UTC, whatever zone they were told in."""
     ist = datetime.fromisoformat("2026-11-23T12:00:00+05:30")
-    with ReplyWriter(staging) as writer:
+    with numbered(staging) as writer:
         commit(writer, series(), WINDOW, candles([DAY]), fetched_at=ist)
     with staging.cursor() as cursor:
         rows = cursor.execute("select fetched_at from reply").fetchall()

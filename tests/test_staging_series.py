@@ -22,7 +22,7 @@ from kitepipe.staging_series import (
     select_known,
     select_staged_series,
 )
-from tests.staging_help import API_ROOT, adopt, candles, commit, reply, series
+from tests.staging_help import API_ROOT, adopt, candles, commit, numbered, reply, series
 
 DAY = date(2026, 11, 20)
 BASE = date(2026, 1, 1)
@@ -118,7 +118,7 @@ def test_coverage_is_what_a_list_of_dates_would_say(
 ) -> None:
     """Islands, held dates, epochs, oi and warehouse coverage: SQL agrees with the naive model."""
     path = tmp_path_factory.mktemp("known") / "kitepipe.duckdb"
-    with Staging.write(path, API_ROOT) as staging, ReplyWriter(staging) as writer:
+    with Staging.write(path, API_ROOT) as staging, numbered(staging) as writer:
         for number, one in enumerate(all_told):
             _tell(staging, writer, _at(number), one)
         with staging.cursor() as cursor:
@@ -138,7 +138,7 @@ def test_series_are_told_apart(staging: Staging) -> None:
     window = Window(DAY, DAY)
     one, other = series(1), series(1, Interval.MINUTE)
     third = replace(one, continuous=True)
-    with ReplyWriter(staging) as writer, staging.cursor() as cursor:
+    with numbered(staging) as writer, staging.cursor() as cursor:
         commit(writer, one, window, candles([DAY]))
         commit(writer, third, window, candles([]))
         known = select_known(cursor, oi=False)
@@ -149,7 +149,7 @@ def test_series_are_told_apart(staging: Staging) -> None:
 
 def test_oi_switched_on_asks_again(staging: Staging) -> None:
     """Replies that were asked without oi cover nothing, but still tell the price base."""
-    with ReplyWriter(staging) as writer, staging.cursor() as cursor:
+    with numbered(staging) as writer, staging.cursor() as cursor:
         commit(writer, series(), Window(DAY, DAY), candles([DAY]))
         (without,) = select_known(cursor, oi=True).values()
         assert (without.known.covered, without.known.last_session) == ((), DAY)
@@ -160,7 +160,7 @@ def test_oi_switched_on_asks_again(staging: Staging) -> None:
 def test_unloaded_series_and_their_claims(staging: Staging) -> None:
     """A series is told where a reply of it is not loaded; its claims are all of its replies."""
     first, last = DAY - timedelta(3), DAY
-    with ReplyWriter(staging) as writer, staging.cursor() as cursor:
+    with numbered(staging) as writer, staging.cursor() as cursor:
         commit(writer, series(1), Window(first, last), candles([first, last]), settled=first)
         commit(writer, series(2), Window(last, last), candles([]), fetched_at=START)
         commit(writer, series(1), Window(last, last), candles([last]))
@@ -180,7 +180,7 @@ def test_a_reply_on_its_way_at_eight_counts_for_the_period_before(staging: Stagi
     """It may stand on either price base: the next run has to compare, also after a kill."""
     asked_at = datetime(2026, 11, 23, 7, 59, 50, tzinfo=IST)
     answered = asked_at + timedelta(seconds=15)
-    with ReplyWriter(staging) as writer, staging.cursor() as cursor:
+    with numbered(staging) as writer, staging.cursor() as cursor:
         asked = Asked(series(), Window(DAY, DAY), FIRST_EPOCH, asked_at, 1)
         writer.commit(asked, reply(candles([DAY]), answered), DAY)
         (known,) = select_known(cursor, oi=False).values()

@@ -8,17 +8,16 @@ import pytest
 from kitepipe.holder import reading
 from kitepipe.model import Window
 from kitepipe.staging import Staging
-from kitepipe.staging_replies import ReplyWriter
-from tests.staging_help import API_ROOT, candles, commit, other, series, stored
+from tests.staging_help import API_ROOT, candles, commit, numbered, other, series, stored
 
 DAY = date(2026, 11, 20)
 COMMITS = """
 from datetime import date, timedelta
 from tests.staging_help import candles, commit, series
 from kitepipe.model import Window
-from kitepipe.staging_replies import ReplyWriter
+from tests.staging_help import numbered
 with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
-    with ReplyWriter(staging, seal_bytes=1000) as writer:
+    with numbered(staging, seal_bytes=1000) as writer:
         for number in range(int(sys.argv[2])):
             day = date(2000, 1, 1) + timedelta(number)
             say(commit(writer, series(), Window(day, day), candles([day])))
@@ -35,13 +34,13 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from tests.staging_help import body, commit, series
 from kitepipe.errors import StagingError
 from kitepipe.model import Window
-from kitepipe.staging_replies import ReplyWriter
+from tests.staging_help import numbered
 from datetime import date
 import random
 try:
     with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
-        with ReplyWriter(staging, seal_bytes=1_000_000) as writer:
+        with numbered(staging, seal_bytes=1_000_000) as writer:
             day = date(2026, 1, 1)
             while True:
                 text = body([random.randbytes(100_000).hex()])
@@ -73,7 +72,7 @@ def test_a_killed_writer_leaves_all_that_it_committed(tmp_path: Path, death: str
     assert stored(path, query) == expected
     with reading(path, wait=False) as staging:
         assert staging.cursor().execute(query).fetchall() == expected
-    with Staging.write(path, API_ROOT) as staging, ReplyWriter(staging) as writer:
+    with Staging.write(path, API_ROOT) as staging, numbered(staging) as writer:
         assert commit(writer, series(), Window(DAY, DAY), candles([DAY])) == 26
     assert stored(path, query) == [*expected, (26, True)]
 
