@@ -8,7 +8,7 @@ from kitepipe.sql import load
 from kitepipe.staging import ARCHIVING, Cursor, Staging, transaction
 from kitepipe.staging_errors import translated
 from kitepipe.staging_parquet import write_archive
-from kitepipe.staging_replies import select_bodies, view_of_bodies
+from kitepipe.staging_replies import SEAL_BYTES, select_bodies, view_of_bodies
 
 # Raw bytes that go into one file: 64 minute replies, 12 MB of Parquet. That takes 405 MB of memory,
 # one sealed table (16 MB) 302, at 25 to 50 MB a second.
@@ -46,19 +46,21 @@ def archivable(cursor: Cursor, loaded: Mapping[str, object]) -> list[Batch]:
     return list(_batches(rows))
 
 
-def _batches(rows: Sequence[tuple[int, list[int], int]]) -> Iterator[Batch]:
+def _batches(rows: Sequence[tuple[int, list[int], int, int]]) -> Iterator[Batch]:
     """A table of which nothing goes stands between two files: see `_replace_tables`."""
     tables: list[int] = []
     ids: list[int] = []
-    size = 0
-    for table, movable, count in [*rows, (0, [], 0)]:
-        if tables and (not movable or size + count > _FILE_BYTES):
+    size = kept = 0
+    for table, movable, count, rest in [*rows, (0, [], 0, 0)]:
+        is_full = size + count > _FILE_BYTES or kept + rest > SEAL_BYTES
+        if tables and (not movable or is_full):
             yield Batch(tuple(tables), tuple(ids), size)
-            tables, ids, size = [], [], 0
+            tables, ids, size, kept = [], [], 0, 0
         if movable:
             tables.append(table)
             ids += movable
             size += count
+            kept += rest
 
 
 def archive_batch(staging: Staging, cursor: Cursor, batch: Batch, folder: Path) -> int:
@@ -91,17 +93,15 @@ def _replace_tables(cursor: Cursor, batch: Batch) -> None:
     numbers = {n for (n,) in cursor.execute("select body_table from seal").fetchall()}
     kept = max(numbers) + 1
     cursor.execute(load("staging_create_body_table").format(table=f"body_{kept}"))
+    move = load("staging_insert_sealed_bodies")
     for table in batch.tables:
-        cursor.execute(
-            f"insert into body_{kept} select reply_id, body from body_{int(table)} "
-            "where reply_id not in (select unnest($ids)) order by reply_id",
-            {"ids": list(batch.reply_ids)},
-        )
+        names = {"table": f"body_{kept}", "source": f"body_{int(table)}"}
+        cursor.execute(move.format(**names), {"but": list(batch.reply_ids)})
         cursor.execute(f"drop table body_{int(table)}")
     cursor.execute("delete from seal where body_table in (select unnest(?))", [list(batch.tables)])
     cursor.execute(
         f"insert into seal select {kept}, min(reply_id), max(reply_id) from body_{kept} "
-        "having count(*) > 0 returning body_table"
+        "having count(reply_id) > 0 returning body_table"
     )
     left = numbers.difference(batch.tables)
     if cursor.fetchall():

@@ -177,7 +177,8 @@ class ReplyWriter:
                 number = rows[-1][0] + 1 if rows else 1
                 table = f"body_{number}"
                 cursor.execute(load("staging_create_body_table").format(table=table))
-                cursor.execute(load("staging_insert_sealed_bodies").format(table=table))
+                move = load("staging_insert_sealed_bodies").format(table=table, source="body_open")
+                cursor.execute(move, {"but": []})
                 cursor.execute(load("staging_insert_seal"), {"body_table": number})
                 cursor.execute("drop table body_open")
                 cursor.execute(

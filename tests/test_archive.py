@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kitepipe import pipeline
 from kitepipe.errors import StagingError
-from kitepipe.model import Window
+from kitepipe.model import Interval, Window
 from kitepipe.progress import Silent
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, naive
@@ -20,8 +20,8 @@ from kitepipe.staging_series import FIRST_EPOCH, key_of, select_known
 from tests.archive_help import SYMBOLS, archive, archiving_hand, files, in_archive, in_file, stage
 from tests.load_help import API_ROOT, Hand, candles, day, footprint, with_schema
 from tests.servers import Look, looking
+from tests.staging_help import NOON, body, commit, numbered, series, stored
 from tests.staging_help import candles as day_candles
-from tests.staging_help import commit, numbered, series, stored
 
 
 @pytest.fixture
@@ -256,3 +256,42 @@ def _reference(cursor: Cursor, key: int, session: date | None) -> int | None:
         },
     ).fetchone()
     return row[0] if row else None
+
+
+def test_what_stays_of_a_sealed_table_is_read_body_by_body(
+    tmp_path: Path, timescale_dsn: str
+) -> None:
+    """Bodies of real size that are not loaded yet stand beside loaded ones: each keeps its pack.
+
+    zstd unpacks 2,048 rows to read one: were they all bodies, no memory would do.
+    """
+
+    def minutes(number: int) -> str:
+        return body(
+            [
+                [f"{day(7 * number + n)}T{m // 60:02}:{m % 60:02}:00+0530", 100, 100, 100, 100, m]
+                for n in range(7)
+                for m in range(1440)
+            ]
+        )
+
+    hand = archiving_hand(tmp_path, with_schema(timescale_dsn))
+    path = hand.settings.staging
+    for symbol, replies in (("INFY", 6), ("SBIN", 12)):
+        with Staging.write(path, API_ROOT) as staging, numbered(staging, 6_000_000) as writer:
+            of = hand.series(staging, symbol, Interval.MINUTE)
+            for number in range(replies):
+                window = Window(day(7 * number), day(7 * number + 6))
+                commit(writer, of, window, minutes(number), fetched_at=NOON)
+        if symbol == "INFY":
+            assert hand.load().replies == 6
+    assert archive(hand).replies == 5
+    ((table,),) = stored(path, "select body_table from seal")
+    packs = stored(
+        path,
+        f"select sum(length(body)) from body_{table} where reply_id is not null "
+        "group by rowid // 2048",
+    )
+    assert len(packs) > 2
+    assert max(size for (size,) in packs) < 2_000_000
+    assert (hand.load().replies, hand.load().replies) == (12, 0)

@@ -2,7 +2,7 @@
 -- loaded ones (temp view loaded_reply: reply_id), but for the one of each series that the next
 -- fetch compares with (staging_select_reference.sql): the newest that settled the last session of
 -- the present price base. One row a table, oldest replies first: its number, the replies that may
--- go (a list) and their bytes.
+-- go (a list), their bytes, and the bytes of those that stay.
 with
 present as (
     select instrument_key, interval, continuous, max(epoch) as epoch
@@ -34,18 +34,18 @@ compared as (
     where reply_id is not null and session between first_date and last_date
     group by instrument_key, interval, continuous
 ),
-movable as (
-    select reply_id, bytes
-    from reply
-    where
+there as (
+    select
+        reply_id, bytes,
         reply_id in (select reply_id from loaded_reply)
-        and reply_id not in (select reply_id from compared)
-        and reply_id in (select reply_id from body)
+        and reply_id not in (select reply_id from compared) as movable
+    from reply
+    where reply_id in (select reply_id from body)
 )
 select
-    body_table, coalesce(list(reply_id order by reply_id) filter (reply_id is not null), []),
-    coalesce(sum(bytes), 0)
+    body_table, coalesce(list(reply_id order by reply_id) filter (movable), []),
+    coalesce(sum(bytes) filter (movable), 0), coalesce(sum(bytes) filter (not movable), 0)
 from seal
-left join movable on reply_id between first_reply and last_reply
+left join there on reply_id between first_reply and last_reply
 group by body_table, first_reply
 order by first_reply
