@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.model import utc_now
-from kitepipe.staging import Staging
+from kitepipe.staging import Staging, beside
 from kitepipe.staging_errors import ADVICE
 from kitepipe.summary import Holder
 
@@ -122,7 +122,7 @@ def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
     who holds it for longer to be alone.
     """
     try:
-        lock = _open_lock(path.with_name(path.name + ".lock"))
+        lock = _open_lock(beside(path, ".lock"))
     except OSError:  # where no file can be made there is no writer to wait for
         yield
         return
@@ -230,7 +230,7 @@ class _Record:
 
 
 def _record_path(path: Path) -> Path:
-    return path.with_name(path.name + ".run.json")
+    return beside(path, ".run.json")
 
 
 def _is_alive(pid: object) -> bool:

@@ -31,10 +31,13 @@ def archive(
     """
     path, started = settings.staging, time.monotonic()
     if dry_run:
-        with reading(path, wait=wait) as staging, staging.cursor() as cursor:
+        with (
+            reading(path, wait=wait, archive=settings.archive) as staging,
+            staging.cursor() as cursor,
+        ):
             return _estimate(settings, cursor, _batches(settings, staging, cursor))
     with (
-        writing(path, None, "archive", wait=wait) as (staging, beat),
+        writing(path, None, "archive", wait=wait, archive=settings.archive) as (staging, beat),
         staging.cursor() as cursor,
     ):
         batches = _batches(settings, staging, cursor)

@@ -191,13 +191,20 @@ def _missing(path: Path) -> StagingError:
 
 def log_of(path: Path) -> Path:
     """Return the place of DuckDB's log of a staging file."""
-    return path.with_name(path.name + ".wal")
+    return beside(path, ".wal")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return a file beside the staging file itself, whatever link leads to that."""
+    return Path(os.path.realpath(path) + ending)
 
 
 def _open(path: Path, *, read_only: bool) -> Cursor:
     try:
         return duckdb.connect(
-            str(path), read_only=read_only, config=CONFIG | (_LOADING if read_only else _PLANNING)
+            os.path.realpath(path),
+            read_only=read_only,
+            config=CONFIG | (_LOADING if read_only else _PLANNING),
         )
     except duckdb.Error as error:
         raise told(path, error) from error

@@ -36,7 +36,10 @@ def _staged(settings: Settings, *, gaps: bool) -> StatusReport:
         missing = f"{path} is not there yet: nothing is staged"
         return StatusReport(staging=str(path), warnings=[missing])
     try:
-        with reading(path, wait=False) as staging, staging.cursor() as cursor:
+        with (
+            reading(path, wait=False, archive=settings.archive) as staging,
+            staging.cursor() as cursor,
+        ):
             today = utc_now().astimezone(IST).date()
             lost = [one.failure for one in all_losses(settings, today, cursor)]
             report = replace(select_staged(staging, cursor), lost=lost)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from kitepipe import pipeline
 from kitepipe.model import IST, GapKind, Interval, Times, Window
+from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
 from kitepipe.staging import Staging
 from kitepipe.staging_gap_times import ShortSession, missing_times
 from kitepipe.staging_replies import ReplyWriter
 from tests.gap_help import LOST, Place
+from tests.load_help import with_schema
 from tests.sandbox_asking import ist, sandbox
 from tests.staging_help import API_ROOT, body, commit, series
 
@@ -112,3 +115,29 @@ def test_times_are_indian_in_whatever_form_a_candle_comes(form: str, tmp_path: P
             Times("10:19", "10:19", 1),
             Times("13:45", "13:45", 1),
         )
+
+
+@pytest.mark.parametrize("in_reach", [True, False])
+def test_an_archive_out_of_reach_costs_the_times_and_no_more(
+    kite: Sandbox, tmp_path: Path, timescale_dsn: str, in_reach: bool
+) -> None:
+    """The hole is told all the same, by status and by a fetch that looks again."""
+    _lose(kite, "TCS", 7, (11, 0))
+    far = tmp_path / "far"
+    place = Place(
+        kite, tmp_path, candle_interval=QUARTER, archive=far, dsn=with_schema(timescale_dsn)
+    )
+    place.fetch(last=date(2026, 10, 10))
+    place.fetch()  # its replies are what a next fetch compares with: they stay
+    with (
+        Staging.write(place.settings.staging, place.settings.api_root) as staging,
+        ReplyWriter(staging) as writer,
+    ):
+        writer._seal()
+    pipeline.load(place.settings, Silent())
+    assert pipeline.archive(place.settings, Silent()).replies > 0
+    if not in_reach:
+        far.rename(tmp_path / "farther")
+    [gap] = place.gaps(GapKind.HOLE)
+    assert (gap.first, bool(gap.times)) == (LOST, in_reach)
+    assert [one.first for one in place.fetch(1, repair=True).holes] == [LOST]

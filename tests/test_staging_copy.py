@@ -10,6 +10,7 @@ import pytest
 from kitepipe import pipeline
 from kitepipe.config import Settings
 from kitepipe.errors import StagingBusy, StagingError, UsageError
+from kitepipe.holder import writing
 from kitepipe.model import Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
@@ -70,6 +71,7 @@ def test_a_backup_takes_what_a_killed_writer_left_in_the_log(hand: Hand, tmp_pat
 import os
 from datetime import date
 from tests.staging_help import candles, commit, series
+from kitepipe.holder import writing
 from kitepipe.model import Window
 from tests.staging_help import numbered
 with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
@@ -132,8 +134,11 @@ def test_compact_follows_a_link(hand: Hand, tmp_path: Path) -> None:
     assert contents(hand.settings.staging) == before
 
 
-def test_nobody_comes_in_while_the_file_is_exchanged(hand: Hand, tmp_path: Path) -> None:
-    """Who would write into the old file meanwhile is held off, and told by what."""
+@pytest.mark.parametrize("linked", [False, True])
+def test_nobody_comes_in_while_the_file_is_exchanged(
+    hand: Hand, tmp_path: Path, linked: bool
+) -> None:
+    """Who would write into the old file meanwhile is held off, and told by what; also by a link."""
     at_work = """
 from kitepipe.holder import alone
 with alone(Path(sys.argv[1]), "compact", wait=False):
@@ -146,6 +151,14 @@ with alone(Path(sys.argv[1]), "compact", wait=False):
             pipeline.backup(hand.settings, tmp_path / "b.duckdb", Silent())
         with pytest.raises(StagingBusy, match="held by 'kitepipe compact'"):
             _compact(hand.settings)
+        if linked:
+            link = tmp_path / "link.duckdb"
+            link.symlink_to(hand.settings.staging)
+            with (
+                pytest.raises(StagingBusy, match="held by 'kitepipe compact'"),
+                writing(link, API_ROOT, "fetch", wait=False),
+            ):
+                pass
         process.tell()
         assert process.end() == 0
     with Staging.read(hand.settings.staging), pytest.raises(StagingBusy):
