@@ -147,3 +147,34 @@ def test_a_pause_that_was_too_short_is_followed_by_longer_ones() -> None:
     limiter.pause(10, limiter.wait_if_needed())
     limiter.wait_if_needed()
     assert now[0] - start == pytest.approx(80 + 10 + HEADROOM / 3, abs=1)
+
+
+@pytest.mark.parametrize("every_s", [20, 60, 300, 590])
+def test_refusals_that_are_not_of_our_making_do_not_slow_it_down_for_ever(every_s: int) -> None:
+    """A 429 now and then for a whole day, at whatever pace: it stays near the limit."""
+    now = [0.0]
+    limiter = RateLimiter(3.0, clock=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s))
+    refused_at, before, turns = 0.0, 0.0, 0
+    while now[0] < 24 * 3600:
+        turn, before = limiter.wait_if_needed(), now[0]
+        turns += 1
+        if before - refused_at >= every_s:
+            limiter.pause(COOL_DOWN_S, turn)
+            refused_at = before
+    working_s = 24 * 3600 * (1 - COOL_DOWN_S / every_s)
+    assert turns >= 0.85 * 3 / HEADROOM * working_s
+
+
+def test_a_wait_that_the_server_asks_for_is_not_doubled() -> None:
+    """Our own cool-down is, up to 80 s, where the first request after it is refused."""
+    now = [0.0]
+    limiter = RateLimiter(3.0, clock=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s))
+    waits = []
+    for seconds in (10.0, 10.0, 10.0, 10.0, 10.0, 3600.0):
+        limiter.pause(seconds, limiter.wait_if_needed())
+        began = now[0]
+        limiter.wait_if_needed()
+        waits.append(round(now[0] - began))
+        limiter.pause(seconds, limiter._turns)
+    assert max(waits[:-1]) <= 80
+    assert waits[-1] == 3600
