@@ -102,6 +102,8 @@ def _look_outside(
     unproven = [w for w, found in zip(outside, sums, strict=True) if found.candles]
     proof.unproven += sum(found.candles for found in sums)
     for window in unproven:
+        if len(proof.foreign) >= _MOST_NAMED and not delete_foreign:
+            break  # nothing is left to tell of them: they are counted
         at_us = transaction.existing(*utc_bounds(window.first, window.last))["at_us"]
         if len(proof.foreign) < _MOST_NAMED:
             first, last = (_instant(at).date() for at in (at_us.min(), at_us.max()))
