@@ -38,10 +38,10 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kitepipe tests
 
-test: $(STAMP) ## run the tests, a process for each core; SLOW=1 all of them, the executable's too
+test: $(STAMP) ## run the tests, a process for each core; SLOW=1 all of them
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow and not faults') $(ARGS)
 
-test-faults: $(STAMP) ## kill processes at every step, and look at what is left
+test-faults: $(STAMP) ## kill and cut off processes at every step, and look at what is left
 	$(BIN)/python -m pytest -n auto --dist worksteal -m faults $(ARGS)
 
 bench: $(PEERS) ## measure against limits and peers: one table, within 30 minutes

@@ -55,10 +55,16 @@ def check_links(settings: "Settings", places: Mapping[str, str]) -> None:
             f"{place('rate_limit')} = {rate:g}: allowed is a number up to {KITE_RATE_LIMIT:g}; "
             "Kite blocks keys that ask faster (a sandbox on this machine may be asked faster)"
         )
-    if settings.backoff_cap_s < settings.backoff_base_s:
+    base, cap = settings.backoff_base_s, settings.backoff_cap_s
+    if cap < base and "backoff_cap_s" not in places:  # then the other one was written
         raise UsageError(
-            f"{place('backoff_cap_s')} = {settings.backoff_cap_s:g}: allowed is a number from "
-            f"backoff_base_s ({settings.backoff_base_s:g}) on"
+            f"{place('backoff_base_s')} = {base:g}: allowed is a number up to backoff_cap_s "
+            f"({cap:g})"
+        )
+    if cap < base:
+        raise UsageError(
+            f"{place('backoff_cap_s')} = {cap:g}: allowed is a number from backoff_base_s "
+            f"({base:g}) on"
         )
     if settings.continuous and Interval.DAY not in settings.candle_interval:
         raise UsageError(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psycopg2
@@ -24,6 +25,11 @@ START_S = 60.0
 STOP_S = 30.0
 _OWN = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_wal_size": "2GB"}
 _UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# A server whose files lie in memory takes a tenth less CPU for a test: disks look long for the
+# places of a database's thousand small files.
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 4_000_000_000
+_WITH_MEMORY = f'mount --bind {_MEMORY} "$0{_MEMORY}" && exec "$@"'
 _TIMESCALE = {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
 
 
@@ -52,7 +58,9 @@ class Programs:
         owner = self.owner()
         prefix: list[str] = []
         if owner and self._chrooted:
-            prefix = ["chroot", f"--userspec={owner[0]}:{owner[1]}", str(self.root)]
+            if _can_mount():
+                prefix = ["unshare", "--mount", "sh", "-c", _WITH_MEMORY, str(self.root)]
+            prefix += ["chroot", f"--userspec={owner[0]}:{owner[1]}", str(self.root)]
         elif owner:
             prefix = ["setpriv", f"--reuid={owner[0]}", f"--regid={owner[1]}", "--clear-groups"]
         if self._chrooted or shutil.which("setpriv"):
@@ -61,8 +69,13 @@ class Programs:
 
     @contextmanager
     def home(self) -> Iterator[Path]:
-        """Lend a fresh folder of the server's own user (with all of `root` in its path)."""
-        parent = self.root / "var/tmp" if self._chrooted else Path(tempfile.gettempdir())
+        """Lend a fresh folder of the server's own user, in memory where there is some."""
+        if _MEMORY.is_mount() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES:
+            parent = _MEMORY
+        else:
+            parent = Path(tempfile.gettempdir())
+        if self._chrooted and not (parent == _MEMORY and _can_mount()):
+            parent = self.root / "var/tmp"
         _sweep(parent)
         home = Path(tempfile.mkdtemp(prefix=f"kitepipe-test-{os.getpid()}-", dir=parent))
         try:
@@ -74,7 +87,14 @@ class Programs:
 
     def inside(self, path: Path) -> str:
         """Return `path` as the programs see it."""
-        return "/" + str(path.relative_to(self.root))
+        return f"/{path.relative_to(self.root)}" if path.is_relative_to(self.root) else str(path)
+
+
+@cache
+def _can_mount() -> bool:
+    """Return whether a process may have mounts of its own, which end with it."""
+    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    return tried.returncode == 0
 
 
 def _sweep(parent: Path) -> None:

@@ -87,12 +87,22 @@ _SLEEPER = dedent(
             while True:
                 database.execute("select sum(range) from range(10000000)")
 
+    class Finalized:
+        def __del__(self):
+            print("ready", flush=True)
+            time.sleep(1)
+
+    @program.command()
+    def finalize():
+        Finalized()
+        time.sleep(30)
+
     program()
     """
 )
 
 
-@pytest.mark.parametrize("verb", ["sleep", "query"])
+@pytest.mark.parametrize("verb", ["sleep", "query", "finalize"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_real_process_with_130(number: signal.Signals, verb: str) -> None:
     """Ctrl-C and a scheduler's SIGTERM end a verb the same way, whatever it does, and quickly."""

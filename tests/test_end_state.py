@@ -15,6 +15,7 @@ from kitepipe.sandbox import Sandbox
 from tests.end_state_help import Course, Table, differing, downloaded, table
 from tests.fetch_help import Watching, rows
 from tests.load_help import with_schema
+from tests.marks import with_quick
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Template, looking
 
@@ -53,7 +54,7 @@ def _of_one_base(seen: Iterable[frozenset[Any]], *bases: Table) -> None:
             assert any(part <= base for base in bases), f"{interval}: half of each"
 
 
-@pytest.mark.parametrize("ratio", [2, 0.2, 1.045])
+@pytest.mark.parametrize("ratio", with_quick([2, 0.2, 1.045], 0))
 def test_a_history_re_based_between_runs(
     ratio: float, course: Course, timescale_template: Template, tmp_path: Path
 ) -> None:
@@ -83,12 +84,15 @@ FIRST_DOWNLOADS = {
 
 @pytest.mark.parametrize(
     ("what", "bounds"),
-    [
-        ("day", (2, 1)),
-        ("day, listed in 2021", (1, 1, 1)),
-        ("60minute", (2, 1)),
-        ("60minute, listed in 2021", (2,)),
-    ],
+    with_quick(
+        [
+            ("day", (2, 1)),
+            ("day, listed in 2021", (1, 1, 1)),
+            ("60minute", (2, 1)),
+            ("60minute, listed in 2021", (2,)),
+        ],
+        3,
+    ),
 )
 def test_a_split_amid_a_first_download(
     what: str, bounds: tuple[int, ...], kite: Sandbox, tmp_path: Path, timescale_dsn: str,
@@ -117,6 +121,7 @@ def test_a_split_amid_a_first_download(
     _of_one_base([*seen, *map(frozenset, course.seen)], old, final)
 
 
+@pytest.mark.slow
 def test_a_second_split_amid_the_download_after_the_first(
     kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:
@@ -156,6 +161,7 @@ def _replies(course: Course) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_over_eight(
     course: Course, timescale_template: Template, tmp_path: Path
 ) -> None:
@@ -204,7 +210,7 @@ CORRECTIONS: dict[str, list[tuple[str, Any, dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("what", CORRECTIONS)
+@pytest.mark.parametrize("what", with_quick(CORRECTIONS, 1))
 def test_corrections_on_the_day_of_a_split(
     what: str, course: Course, timescale_template: Template, tmp_path: Path
 ) -> None:

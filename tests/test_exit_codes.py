@@ -175,6 +175,7 @@ def test_a_refused_password_is_13_and_is_not_repeated(box: Box, plain_dsn: str, 
     assert "wrongly" not in ended.out + ended.err
 
 
+@pytest.mark.faults
 def test_ctrl_c_ends_a_load_at_once_with_130(full: Box, look: Look) -> None:
     """A load that waits for another one's lock writes nothing, and can be started again."""
     full.kitepipe("fetch", *THREE)
@@ -195,6 +196,7 @@ def test_ctrl_c_ends_a_load_at_once_with_130(full: Box, look: Look) -> None:
     assert full.kitepipe("load").code == 0
 
 
+@pytest.mark.faults
 def test_ctrl_c_ends_a_run_at_once_with_130(full: Box, kite: Sandbox, look: Look) -> None:
     """In mid-fetch: what is staged is kept, and the next run goes on from there."""
     kite.fail("NSE:TCS", "stall", 1)

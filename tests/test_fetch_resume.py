@@ -149,6 +149,7 @@ def _environment(kite: Sandbox, staging: Path) -> dict[str, str]:
     return {**os.environ, **{f"KITEPIPE_{name}": value for name, value in told.items()}}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_it_soon_and_keeps_what_is_staged(tmp_path: Path, sent: int) -> None:
     """Within two seconds, although a worker waits for an answer and another one to try again."""

@@ -130,6 +130,7 @@ def test_a_warehouse_that_is_down_stops_no_fetch(box: Box, kite: Sandbox) -> Non
     assert pipeline.load(box.settings(), Silent()).series == 4
 
 
+@pytest.mark.faults
 def test_a_warehouse_that_dies_in_mid_run_stops_no_fetch(
     box: Box, kite: Sandbox, look: Look
 ) -> None:

@@ -124,6 +124,7 @@ _REPLIES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(replies=_REPLIES, cut=st.integers(0, 5))
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_quarantine_is_the_same_in_any_order_of_loading(

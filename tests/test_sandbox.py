@@ -184,11 +184,10 @@ def test_another_process_can_read_and_move_everything(kite: Sandbox) -> None:
 
 def test_serve_says_when_it_is_ready_and_where() -> None:
     """`kitepipe sandbox` prints this line; the address answers from then on; Ctrl-C ends it."""
-    code = (
-        "from kitepipe.sandbox import SandboxOptions, serve\n"
-        "serve(SandboxOptions(), lambda line: print(line, flush=True))"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
+    command = [sys.executable, "-m", "kitepipe", "sandbox", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as run:
         assert run.stdout is not None
         prefix, _, url = run.stdout.readline().strip().rpartition(" ")
         reply = requests.get(f"{url}/sandbox/requests", timeout=10)

@@ -15,6 +15,7 @@ from kitepipe.sandbox.tradingdays import trading_days
 from kitepipe.sessions import settles_at
 from tests.end_state_help import Course, differing, downloaded
 from tests.fetch_help import Watching
+from tests.marks import with_quick
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Template
 
@@ -133,7 +134,7 @@ COURSES = {
 }
 
 
-@pytest.mark.parametrize("name", COURSES)
+@pytest.mark.parametrize("name", with_quick(COURSES, 0, 3, 7))
 def test_runs_at_any_minute(
     name: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:
@@ -188,7 +189,7 @@ def test_the_margin_is_a_setting(kite: Sandbox, tmp_path: Path, timescale_dsn: s
     assert course.run(ist(2026, 10, 5, 17, 35)).load.new == 1
 
 
-@pytest.mark.parametrize("symbol", ["MCX:CRUDEOIL26NOVFUT", "NSE:INFY"])
+@pytest.mark.parametrize("symbol", with_quick(["MCX:CRUDEOIL26NOVFUT", "NSE:INFY"], 0))
 def test_a_run_that_spans_midnight(
     symbol: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:
@@ -243,6 +244,7 @@ SYMBOLS = st.sampled_from(["NSE:INFY", "NSE:GOLDBEES", "NFO:NIFTY26NOVFUT", "MCX
 MINUTES = st.integers(0, 10 * 1440)
 
 
+@pytest.mark.slow
 @settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
 @given(
     symbols=st.lists(SYMBOLS, min_size=1, max_size=2, unique=True),

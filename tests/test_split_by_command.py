@@ -39,6 +39,7 @@ def _run(port: int, folder: Path, dsn: str, staging: str) -> str:
         "KITEPIPE_API_ROOT": f"http://127.0.0.1:{port}",
         "KITEPIPE_API_KEY": "sandbox_key",
         "KITEPIPE_ACCESS_TOKEN": "sandbox_token",
+        "KITEPIPE_RATE_LIMIT": "1000",
         "KITEPIPE_DSN": dsn,
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }

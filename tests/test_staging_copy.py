@@ -134,6 +134,7 @@ def test_compact_follows_a_link(hand: Hand, tmp_path: Path) -> None:
     assert contents(hand.settings.staging) == before
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("linked", [False, True])
 def test_nobody_comes_in_while_the_file_is_exchanged(
     hand: Hand, tmp_path: Path, linked: bool

@@ -1,6 +1,7 @@
 """The program: its verbs, and the one place that turns how a verb ended into an exit code."""
 
 import math
+import os
 import signal
 import sys
 import threading
@@ -133,9 +134,11 @@ def _signals_as_interrupt() -> Iterator["_Interrupt"]:
         yield interrupt
         return
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    unraisable, sys.unraisablehook = sys.unraisablehook, interrupt.swallowed
     try:
         yield interrupt
     finally:
+        sys.unraisablehook = unraisable
         # After a signal its double may still be on its way, and the interpreter's end puts back
         # the handler that kills, unless signals are ignored.
         for number, handler in before.items():
@@ -160,6 +163,14 @@ class _Interrupt:
         if now - self._last > 1.0:
             self._last = now
             raise KeyboardInterrupt
+
+    def swallowed(self, what: "sys.UnraisableHookArgs") -> None:
+        """Raise again what came while an object was finalized: Python prints that and goes on."""
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            sys.__unraisablehook__(what)
+            return
+        self._last = time.monotonic() - 1.0
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     @property
     def fired(self) -> bool:
