@@ -23,9 +23,9 @@ from tests.servers import Look, Server, Template, UnavailableError, looking, pro
 from tests.servers_find import embedded_server, named_dsn, plain_server, timescale_server
 from tests.warehouse_help import new_instrument
 
-# Deadlines measure the machine, which others use too.
-settings.register_profile("kitepipe", deadline=None, max_examples=50, print_blob=True)
-settings.load_profile("kitepipe")
+# Deadlines measure the machine, which others use too. `make test` tries fewer examples than CI.
+settings.register_profile("whole", deadline=None, max_examples=50, print_blob=True)
+settings.register_profile("quick", settings.get_profile("whole"), max_examples=25)
 
 _MISSING = pytest.StashKey[dict[str, str]]()
 _DATABASES = ("timescale_dsn", "module_timescale_dsn", "plain_dsn", "module_plain_dsn", "embedded")
@@ -44,6 +44,7 @@ def _end_with_the_summary() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing missing."""
     config.stash[_MISSING] = {}
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

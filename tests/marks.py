@@ -9,7 +9,7 @@ import pytest
 def with_quick(cases: Iterable[Any], *quick: int) -> list[Any]:
     """Mark every case as slow but those at the places `quick`."""
     return [
-        case if n in quick else pytest.param(*_values(case), marks=pytest.mark.slow)
+        pytest.param(*_values(case), marks=() if n in quick else pytest.mark.slow)
         for n, case in enumerate(cases)
     ]
 

@@ -180,6 +180,7 @@ def test_a_run_that_goes_on_over_eight(
     _of_one_base(seen, old, final)
 
 
+@pytest.mark.slow
 def test_oi_switched_on_after_a_split(
     course: Course, timescale_template: Template, tmp_path: Path
 ) -> None:

@@ -144,7 +144,7 @@ def _prepare(cursor: Cursor, night: Night) -> None:
     note_known(cursor, oi=night.oi)
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(night=nights())
 def test_sql_plans_what_python_plans(cursor: Cursor, night: Night) -> None:
     """The same series in the same order, with as many requests, between the same dates.

@@ -12,6 +12,7 @@ from kitepipe.model import Interval, Window
 from kitepipe.sandbox import Sandbox
 from kitepipe.summary import FetchReport
 from tests.fetch_help import Watching, asked, coverage, fetch, rows, settings_for
+from tests.marks import with_quick
 from tests.sandbox_asking import ist, sandbox
 
 WEDNESDAY, THURSDAY = date(2026, 11, 18), date(2026, 11, 19)
@@ -51,7 +52,8 @@ class Place:
 
 
 @pytest.mark.parametrize(
-    ("interval", "ratio"), [("day", 2), ("day", 1.02), ("60minute", 0.1), ("5minute", 5)]
+    ("interval", "ratio"),
+    with_quick([("day", 2), ("day", 1.02), ("60minute", 0.1), ("5minute", 5)], 1, 2),
 )
 def test_a_split_is_noticed_and_the_whole_series_asked_again(
     tmp_path: Path, interval: str, ratio: float
@@ -146,6 +148,7 @@ def test_a_price_that_really_halved_is_not_a_new_base(tmp_path: Path) -> None:
     assert (report.requests, report.rebased, place.rebases()) == (1, [], [])
 
 
+@pytest.mark.slow
 def test_other_series_are_not_asked_again(tmp_path: Path) -> None:
     """A split concerns one instrument, at all its intervals."""
     with sandbox() as kite:

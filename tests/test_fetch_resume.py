@@ -69,6 +69,7 @@ def test_a_killed_run_loses_no_reply(tmp_path: Path, workers: int, after: int) -
     assert coverage(told.staging) == WHOLE
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.lists(st.integers(1, 5), max_size=4))
 def test_a_run_in_pieces_asks_what_a_whole_one_does(pieces: list[int]) -> None:

@@ -171,6 +171,7 @@ _BY_TIME = (
 _NUMBERS = itertools.count()
 
 
+@pytest.mark.slow
 def test_a_run_after_a_healed_one_ends_well(tmp_path: Path, timescale_dsn: str) -> None:
     """Kite serves a bad candle, is asked again when it serves a good one: 3, then 0 and 0."""
     with (

@@ -134,7 +134,7 @@ COURSES = {
 }
 
 
-@pytest.mark.parametrize("name", with_quick(COURSES, 0, 3, 7))
+@pytest.mark.parametrize("name", with_quick(COURSES, 7))
 def test_runs_at_any_minute(
     name: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:
@@ -212,6 +212,7 @@ def test_a_run_that_spans_midnight(
     assert (differing(course.seen[1], final), course.asked_in_vain()) == ([], [])
 
 
+@pytest.mark.slow
 def test_runs_on_holidays_and_weekends_ask_little(
     kite: Sandbox, tmp_path: Path, timescale_dsn: str
 ) -> None:

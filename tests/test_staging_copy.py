@@ -98,12 +98,13 @@ def test_a_backup_writes_over_nothing(hand: Hand, tmp_path: Path) -> None:
         pipeline.backup(hand.settings, tmp_path / "no" / "b.duckdb", Silent())
 
 
+@pytest.mark.slow
 def test_compact_gives_room_back_and_changes_no_row(
     hand: Hand, tmp_path: Path, timescale_dsn: str
 ) -> None:
     """After an archive the file is smaller; rights stay, and the next run goes on with it."""
     hand.settings = replace(hand.settings, dsn=with_schema(timescale_dsn))
-    stage(hand, 100, 60, days=40)
+    stage(hand, 100, 25, days=40)
     hand.load()
     archive(hand)
     path = hand.settings.staging
