@@ -34,7 +34,7 @@ from kitepipe.summary import (
     SnapshotReport,
     VerifyReport,
 )
-from kitepipe.verify import Proof, verify_series
+from kitepipe.verify import Proof, verify_beyond, verify_series
 from kitepipe.warehouse import DatabaseManager
 
 
@@ -100,6 +100,7 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
                     except ArchiveOutOfReach as error:
                         proof.failures.append(Failure(str(series), str(error)))
                 meter.advance(1, str(series))
+        verify_beyond(warehouse, proof)
     return proof.report()
 
 

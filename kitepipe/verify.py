@@ -12,7 +12,7 @@ from typing import Any
 from kitepipe.load_decide import Decision, group_bounds, groups
 from kitepipe.load_parse import SeriesWork, decided
 from kitepipe.load_series import decide_work
-from kitepipe.model import IST, Window
+from kitepipe.model import IST, Interval, Window
 from kitepipe.plan import merge, subtract
 from kitepipe.sessions import utc_bounds
 from kitepipe.staging_candles import CandleParser, Part
@@ -37,6 +37,7 @@ class Proof:
     deleted: int = 0
     failures: list[Failure] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    seen: set[tuple[int, Interval]] = field(default_factory=set)
 
     def report(self) -> VerifyReport:
         """Return it as the verb's report."""
@@ -67,6 +68,16 @@ def verify_series(
             _compare(transaction, parser, work, group, proof)
         _look_outside(warehouse, transaction, work, decision, proof, delete_foreign)
     proof.series += 1
+    proof.seen.add((work.instrument_id, work.interval))
+
+
+def verify_beyond(warehouse: DatabaseManager, proof: Proof) -> None:
+    """Count and name the series that are in no staging file; they are left alone in any case."""
+    for one in warehouse.unknown_series(proof.seen):
+        proof.unproven += one.candles
+        if len(proof.foreign) < _MOST_NAMED:
+            dates = f"{one.first}..{one.last}, candles: {one.candles}"
+            proof.foreign.append(f"{one.name} {one.interval} {dates}; of no staging file")
 
 
 def _compare(

@@ -23,7 +23,7 @@ from kitepipe.filters import InstrumentFilter
 from kitepipe.model import IST, Instrument, Interval, Window, utc_now
 from kitepipe.warehouse_copy import Columns, decode_integers
 from kitepipe.warehouse_errors import connecting, place, read_dsn, translated
-from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals, WarehouseRebase
+from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals
 from kitepipe.warehouse_rows import LedgerEntry, QuarantinedCandle, ReplyCounts, SeriesState
 from kitepipe.warehouse_schema import Edition
 from kitepipe.warehouse_series import SeriesTransaction, select_existing
@@ -227,6 +227,13 @@ class DatabaseManager:
         with translated(self.connection, f"instrument {instrument_id} {interval}"):
             return warehouse_reads.checksums(self.connection, instrument_id, interval, windows)
 
+    def unknown_series(
+        self, known: Iterable[tuple[int, Interval]]
+    ) -> list[warehouse_reads.UnknownSeries]:
+        """Return the series with candles that no staging file was loaded of, but `known` ones."""
+        with translated(self.connection, "candles of no staging file"):
+            return warehouse_reads.unknown_series(self.connection, known)
+
     def series_coverage(self) -> list[SeriesCoverage]:
         """Return what the warehouse covers of each series it knows, by settled IST dates."""
         with translated(self.connection, "coverage"):
@@ -237,7 +244,7 @@ class DatabaseManager:
         with translated(self.connection, "totals"):
             return warehouse_reads.totals(self.connection)
 
-    def rebases(self) -> list[WarehouseRebase]:
+    def rebases(self) -> list[warehouse_reads.WarehouseRebase]:
         """Return when which series were seen re-based, oldest first."""
         with translated(self.connection, "re-bases"):
             return warehouse_reads.rebases(self.connection)

@@ -1,6 +1,6 @@
 """Questions to the warehouse that write nothing: coverage, checksums, totals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -16,6 +16,16 @@ class Checksum(NamedTuple):
 
     candles: int
     checksum: int
+
+
+class UnknownSeries(NamedTuple):
+    """Candles of a series of which no staging file was ever loaded; dates are IST."""
+
+    name: str
+    interval: str
+    first: date
+    last: date
+    candles: int
 
 
 class Totals(NamedTuple):
@@ -76,6 +86,20 @@ def checksums(
     }
     rows = _rows(connection, "warehouse_select_checksums", parameters)
     return [Checksum(candles, int(checksum)) for _place, candles, checksum in rows]
+
+
+def unknown_series(
+    connection: extensions.connection, known: Iterable[tuple[int, Interval]]
+) -> list[UnknownSeries]:
+    """Return the series of no staging file, apart from `known` ones, by instrument_id."""
+    ids, intervals = [], []
+    for instrument_id, interval in known:
+        ids.append(instrument_id)
+        intervals.append(interval.value)
+    rows = _rows(
+        connection, "warehouse_select_unknown_series", {"ids": ids, "intervals": intervals}
+    )
+    return [UnknownSeries(*row) for row in rows]
 
 
 def coverage(connection: extensions.connection) -> list[SeriesCoverage]:

@@ -112,6 +112,25 @@ def test_rows_that_nobody_covers_are_named_and_left_alone(hand: Hand, look: Look
     assert look("select sum(candles) from kite_series") == [(len(right),)]
 
 
+def test_series_of_no_staging_file_are_named_and_left_alone(hand: Hand, look: Look) -> None:
+    """Another interval of a share that is staged, and an instrument that nobody knows."""
+    before = len(candles(look))
+    look(
+        "insert into kite_ohlcv_historic select instrument_id + n, 'minute', "
+        "date + n * interval '1 minute', 5, 5, 5, 5, 5, null, 0 from kite_ohlcv_historic, "
+        "(values (0), (1000)) as other (n) where close = 102.05"
+    )
+    for delete_foreign in (False, True):
+        report = _verify(hand, delete_foreign=delete_foreign)
+        assert (report.exit_code, report.unproven, report.deleted) == (0, 2, 0)
+        named = [
+            f"{name} minute {day(10)}..{day(10)}, candles: 1; of no staging file"
+            for name in ("NSE:INFY", "instrument 1001")
+        ]
+        assert report.foreign == named
+    assert len(look("select 1 from kite_ohlcv_historic")) == before + 2
+
+
 def test_what_another_file_decided_is_not_this_ones_to_prove(hand: Hand, tmp_path: Path) -> None:
     """A second staging file's dates are neither differing nor foreign, and deletes none of them."""
     other = Hand(tmp_path / "b.duckdb", str(hand.settings.dsn), ("INFY", "SBIN"))
