@@ -20,21 +20,24 @@ from kitepipe.staging import Cursor, naive, transaction
 from kitepipe.staging_series import SeriesKey, key_of
 from kitepipe.warehouse import DatabaseManager
 from kitepipe.warehouse_reads import SeriesCoverage
+from kitepipe.warehouse_schema import check_source
 
 log = logging.getLogger(__name__)
 
 
-def adopt_coverage(cursor: Cursor, dsn: str, series: Sequence[Series]) -> int:
+def adopt_coverage(cursor: Cursor, dsn: str, api_root: str, series: Sequence[Series]) -> int:
     """Note in staging what the warehouse has of `series`; return how many it has something of.
 
     Of the others it is noted that nothing was there. A database without kitepipe's tables has
-    nothing, and nothing is noted: it may be the wrong one. One that cannot be reached is a
+    nothing, and nothing is noted: it may be the wrong one. One with candles of another source is a
+    UsageError. One that cannot be reached is a
     WarehouseError with advice, unless all are new listings: asking everything again would cost
     hours.
     """
     try:
         with DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
+            check_source(warehouse.setup().source, api_root)
             known = {_identity(covered): covered for covered in _useful(warehouse)}
             found = [
                 (one, covered, _last_session(warehouse, covered))

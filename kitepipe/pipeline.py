@@ -91,7 +91,7 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
         every = unloaded(cursor, warehouse, staging.staging_id, again=True)
         with progress.meter("verify", len(every), "series") as meter:
             for series in every:
-                for work in works(cursor, [series], ids, again=True, as_of=warehouse.as_of()):
+                for work in works(cursor, [series], ids, again=True, as_of=warehouse.setup().as_of):
                     try:
                         verify_series(
                             *(warehouse, parser, staging.staging_id, work, proof),

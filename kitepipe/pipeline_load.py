@@ -49,7 +49,7 @@ def load_staged(
         with DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
             with open_file() as staging, staging.cursor() as cursor:
-                warehouse.claim_as_of(as_of)
+                warehouse.claim(staging.api_root, as_of)
                 ids = instrument_ids(warehouse, staging, cursor)
                 pending = unloaded(cursor, warehouse, staging.staging_id, again, as_of)
         options = LoadOptions(dsn, settings.load_workers, again, as_of)

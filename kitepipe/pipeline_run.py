@@ -136,7 +136,7 @@ class _Loading:
         assert dsn is not None  # warehouse_dsn gave it
         with DatabaseManager(dsn) as warehouse, self._staging.cursor() as cursor:
             warehouse.check_schema()
-            warehouse.claim_as_of(None)
+            warehouse.claim(self._staging.api_root)
             self._ids = instrument_ids(warehouse, self._staging, cursor, self._futures)
             pending = unloaded(cursor, warehouse, self._staging.staging_id)
         self._meter = stack.enter_context(self._progress.meter("load", len(pending), "series"))

@@ -144,7 +144,7 @@ def _note_known(settings: Settings, bounds: Bounds, cursor: Cursor) -> None:
     unknown = select_unknown_series(cursor, settings.candle_interval, oi=settings.oi)
     if unknown:
         with warehouse_dsn(settings) as dsn:
-            adopt_coverage(cursor, dsn, unknown)
+            adopt_coverage(cursor, dsn, settings.api_root, unknown)
         note_known(cursor, oi=settings.oi)
 
 

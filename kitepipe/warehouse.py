@@ -264,18 +264,18 @@ class DatabaseManager:
         with translated(self.connection, tradingsymbol):
             return warehouse_reads.newest_candles(self.connection, tradingsymbol, rows)
 
-    def as_of(self) -> datetime | None:
-        """Return the instant of `replay --as-of` that filled this database, None: loaded."""
+    def setup(self) -> warehouse_reads.Setup:
+        """Return what the database remembers of itself."""
         with translated(self.connection, "the setup"):
-            return warehouse_reads.as_of(self.connection)
+            return warehouse_reads.setup(self.connection)
 
-    def claim_as_of(self, moment: datetime | None) -> None:
-        """Remember that what is loaded next had been fetched by `moment`; None: everything.
+    def claim(self, api_root: str, as_of: datetime | None = None) -> None:
+        """Remember where what is loaded next is from, and that it was fetched by `as_of`, or all.
 
-        UsageError where what the database holds already was loaded otherwise, or is of later.
+        UsageError where what the database holds is from elsewhere, or of another or later instant.
         """
         with translated(self.connection, "the setup"):
-            warehouse_schema.claim_as_of(self.connection, moment)
+            warehouse_schema.claim(self.connection, api_root, as_of)
 
     @contextmanager
     def series(self, instrument_id: int, interval: Interval) -> Iterator[SeriesTransaction]:

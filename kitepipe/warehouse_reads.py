@@ -18,6 +18,13 @@ class Checksum(NamedTuple):
     checksum: int
 
 
+class Setup(NamedTuple):
+    """What a database remembers of itself: the instant of `replay --as-of`, and its source."""
+
+    as_of: datetime | None
+    source: str | None
+
+
 class UnknownSeries(NamedTuple):
     """Candles of a series of which no staging file was ever loaded; dates are IST."""
 
@@ -136,10 +143,10 @@ def newest_candles(
     return _rows(connection, "warehouse_select_sample", parameters)
 
 
-def as_of(connection: extensions.connection) -> datetime | None:
-    """Return the setup row's as_of."""
+def setup(connection: extensions.connection) -> Setup:
+    """Return the setup row."""
     rows = _rows(connection, "warehouse_select_setup")
-    return rows[0][1] if rows else None
+    return Setup(*rows[0][1:]) if rows else Setup(None, None)
 
 
 def _coverage(row: tuple[Any, ...]) -> SeriesCoverage:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from psycopg2 import extensions
 
 from kitepipe import sql
+from kitepipe.config_links import is_loopback
 from kitepipe.errors import SchemaMissing, UsageError, WarehouseError
 from kitepipe.model import IST
 from kitepipe.warehouse_errors import ADVICE_SCHEMA
@@ -83,11 +84,26 @@ def edition(connection: extensions.connection) -> tuple[Edition, str]:
     return "timescale" if license_name == "timescale" else "apache", server
 
 
-def claim_as_of(connection: extensions.connection, moment: datetime | None) -> None:
-    """Write `moment` into the setup row: a database is kept up to date or as of then, not both."""
+def check_source(source: str | None, api_root: str) -> None:
+    """Raise UsageError where candles come from elsewhere than those of `api_root`."""
+    if source not in (None, asked := _source(api_root)):
+        raise UsageError(
+            f"this database holds candles of {source}, and these are of {asked}: name another in "
+            "KITEPIPE_DSN, they must not be mixed"
+        )
+
+
+def _source(api_root: str) -> str:
+    return "a sandbox on this machine" if is_loopback(api_root) else api_root
+
+
+def claim(connection: extensions.connection, api_root: str, moment: datetime | None) -> None:
+    """Note in the setup row whose candles they are, and of when: all of it or as of `moment`."""
     with connection, connection.cursor() as cursor:
         cursor.execute(sql.load("warehouse_lock_setup"))
-        before, empty = _one(cursor)
+        before, source, empty = _one(cursor)
+        if not empty:
+            check_source(source, api_root)
         if not empty and before and (moment is None or moment < before):
             raise UsageError(
                 f"this database was filled as of {before.isoformat()}: use `kitepipe replay "
@@ -95,7 +111,8 @@ def claim_as_of(connection: extensions.connection, moment: datetime | None) -> N
             )
         if not empty and moment and not before:
             raise UsageError("--as-of needs a database that is empty, or was filled so")
-        cursor.execute(sql.load("warehouse_update_as_of"), {"as_of": moment})
+        parameters = {"source": _source(api_root), "as_of": moment}
+        cursor.execute(sql.load("warehouse_update_setup"), parameters)
 
 
 def make_chunks(connection: extensions.connection, first: date, last: date) -> int:

@@ -36,11 +36,13 @@ begin
 end
 $$;
 
--- One row: the version of these tables, and the instant of `replay --as-of` that filled them.
+-- One row: the version of these tables, the instant of `replay --as-of` that filled them, and
+-- where their candles came from (any port of the machine itself is one source: a sandbox).
 create table if not exists kite_setup (
     only_row boolean primary key default true check (only_row),
     schema_version integer not null,
-    as_of timestamptz
+    as_of timestamptz,
+    source text
 );
 
 -- One row is one instrument under its newest name. instrument_id outlives tokens and symbols;

@@ -10,7 +10,7 @@ import pytest
 
 from kitepipe import pipeline
 from kitepipe.config import Settings
-from kitepipe.errors import WarehouseError
+from kitepipe.errors import UsageError, WarehouseError
 from kitepipe.model import Instrument, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
@@ -19,6 +19,7 @@ from kitepipe.staging import Staging
 from kitepipe.staging_series import select_known
 from kitepipe.summary import RunReport
 from tests.sandbox_asking import ist, sandbox
+from tests.servers import Look
 
 LATE = ist(2026, 11, 17, 20)
 NOWHERE = "host=127.0.0.1 port=1 dbname=nowhere"
@@ -128,6 +129,17 @@ def test_what_is_wanted_later_is_adopted_too(
 
     assert kite.requests.historical == 2
     assert report.load.new == 4
+
+
+def test_what_another_source_has_is_not_adopted(settings: Settings, look: Look) -> None:
+    """Candles of Kite itself in the database: the sandbox's are not asked to go beside them."""
+    pipeline.apply_schema(settings)
+    look("update kite_setup set source = 'https://api.kite.trade'")
+
+    with pytest.raises(
+        UsageError, match=r"of https://api\.kite\.trade, and these are of a sandbox"
+    ):
+        pipeline.fetch(settings, Bounds(), Silent())
 
 
 def test_the_warehouse_is_looked_at_once(settings: Settings) -> None:

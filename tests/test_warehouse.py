@@ -3,7 +3,7 @@
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import psycopg2
@@ -230,32 +230,6 @@ def test_missing_tables_in_a_series_say_schema(timescale_dsn: str, look: Look) -
         look("drop table kite_series")
         with pytest.raises(SchemaMissing, match="run `kitepipe"), db.series(1, Interval.DAY) as s:
             s.state()
-
-
-def test_as_of_goes_only_where_it_is_true(plain_dsn: str, look: Look) -> None:
-    """--as-of is for a database that is empty or was filled so, and never earlier than it holds."""
-    early, late = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
-    with DatabaseManager(plain_dsn) as db:
-        db.apply_schema()
-        for moment in (late, early, late, None, early):
-            db.claim_as_of(moment)  # still empty: anything is true
-            assert db.as_of() == moment
-        instrument_id = db.sync_instruments("s1", [name(7, 408065, "INFY")])[7]
-        with db.series(instrument_id, Interval.DAY) as series:
-            series.claim([entry()])
-            series.finish({("s1", 1): ReplyCounts()})
-        before = look("select xmin::text from kite_setup")
-        db.claim_as_of(early)
-        assert look("select xmin::text from kite_setup") == before
-        db.claim_as_of(late)
-        for otherwise in (early, None):
-            with pytest.raises(UsageError, match=r"filled as of 2024-02-01T00:00:00\+00:00: use"):
-                db.claim_as_of(otherwise)
-        assert db.as_of() == late
-        look("update kite_setup set as_of = null")
-        db.claim_as_of(None)
-        with pytest.raises(UsageError, match="needs a database that is empty"):
-            db.claim_as_of(late)
 
 
 def test_two_at_once_apply_the_schema(timescale_dsn: str) -> None:
