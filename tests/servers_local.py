@@ -68,9 +68,9 @@ class Programs:
         return [*prefix, f"{self.bindir}/{program}", *arguments]
 
     @contextmanager
-    def home(self) -> Iterator[Path]:
-        """Lend a fresh folder of the server's own user, in memory where there is some."""
-        if _MEMORY.is_mount() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES:
+    def home(self, *, in_memory: bool) -> Iterator[Path]:
+        """Lend a fresh folder of the server's own user, in memory if asked and there is some."""
+        if in_memory and _MEMORY.is_mount() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES:
             parent = _MEMORY
         else:
             parent = Path(tempfile.gettempdir())
@@ -108,7 +108,7 @@ def _sweep(parent: Path) -> None:
 @contextmanager
 def running(programs: Programs, *, timescale: bool, fsync: bool = False) -> Iterator[str]:
     """Run a new cluster: yields the DSN of its maintenance database."""
-    with programs.home() as home:
+    with programs.home(in_memory=not fsync) as home:
         data = programs.inside(home / "data")
         made = subprocess.run(
             programs.command(
