@@ -2,10 +2,11 @@
 
 import os
 
-# numpy's linear algebra is not used here, and its idle threads take 4 % of a load's CPU.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# numpy's linear algebra is not used here, and its idle threads take 4 % of a load's CPU. It reads
+# this when it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - no setting of ours
 
-from kitepipe.cli import main  # noqa: E402 - numpy reads the line above when it is imported
+from kitepipe.cli import main
 
 __all__ = ["main"]
 

@@ -188,12 +188,12 @@ def still_speaks(
     return fetched_at >= decision.epoch and not any(asked in claim.window for claim in newer)
 
 
-def groups(parts: Sequence[Part]) -> list[list[Part]]:
-    """Return the parts in groups of about GROUP_BYTES, at least one part in each."""
+def groups(parts: Sequence[Part], most: int = GROUP_BYTES) -> list[list[Part]]:
+    """Return the parts in groups of about `most` bytes, at least one part in each."""
     grouped: list[list[Part]] = []
     size = 0
     for part in parts:
-        if not grouped or size + part.reply.bytes > GROUP_BYTES:
+        if not grouped or size + part.reply.bytes > most:
             grouped.append([])
             size = 0
         grouped[-1].append(part)

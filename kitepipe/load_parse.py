@@ -20,6 +20,9 @@ from kitepipe.warehouse_series import SeriesTransaction
 
 T = TypeVar("T")
 
+# Replies that are not plain and are parsed together: as JSON they take 15 to 20 times their size.
+_ODD_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesWork:
@@ -67,24 +70,34 @@ def parsed_groups(
 
     A replay expects to find what it brings: there checksums are asked before candles.
     """
-    fresh: list[list[Part]] = []
-    known: list[list[Part]] = []
-    for group in groups(parts):
-        clashes = any(part.decides for part in group) and transaction.has_rows(*group_bounds(group))
-        (known if clashes else fresh).append(group)
-    for group, parsed in ahead((group, parser.parse(group, work.interval)) for group in fresh):
+    fresh: list[Sequence[Part]] = []
+    known: list[Sequence[Part]] = []
+    for one in groups(parts):
+        clashes = any(part.decides for part in one) and transaction.has_rows(*group_bounds(one))
+        (known if clashes else fresh).append(one)
+    for group, parsed in ahead(parse_each(parser, fresh, work)):
         yield ParsedGroup(Finding.NEW, group, parsed)
     if work.replay:
-        different: list[list[Part]] = []
-        summed = ((g, parser.parse(g, work.interval), parser.checksum()) for g in known)
+        different: list[Sequence[Part]] = []
+        summed = ((*found, parser.checksum()) for found in parse_each(parser, known, work))
         for group, parsed, checksum in ahead(summed):
             if transaction.checksum(decided(group)) == checksum:
                 yield ParsedGroup(Finding.EQUAL, group, parsed)
             else:
                 different.append(group)
         known = different
-    for group in known:
-        yield ParsedGroup(Finding.DIFFERENT, group, parser.parse(group, work.interval))
+    for group, parsed in parse_each(parser, known, work):
+        yield ParsedGroup(Finding.DIFFERENT if decided(group) else Finding.NEW, group, parsed)
+
+
+def parse_each(
+    parser: CandleParser, grouped: Iterable[Sequence[Part]], work: SeriesWork
+) -> Iterator[tuple[Sequence[Part], Parsed]]:
+    """Parse the groups; one that is not plain in smaller ones."""
+    for group in grouped:
+        fits = len(group) == 1 or parser.is_plain(group)
+        for part in [group] if fits else groups(group, _ODD_BYTES):
+            yield part, parser.parse(part, work.interval)
 
 
 def decided(group: Sequence[Part]) -> list[Window]:

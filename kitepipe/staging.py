@@ -26,7 +26,7 @@ ARCHIVING = 3  # the version of a file from its first archive on: it has two tab
 _PLANNING = {"memory_limit": "512MB", "threads": "2"}
 # A reader loads: series side by side, so each statement has one thread, and its rows keep their
 # order. `load` and `replay` stay below 300 MB as a whole.
-_LOADING = {"memory_limit": "192MB", "threads": "1"}
+_LOADING = {"memory_limit": "120MB", "threads": "1"}
 
 _HERE = Path()
 

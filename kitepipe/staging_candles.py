@@ -4,6 +4,8 @@ A parser is for one thread; its temp tables are its own. The rules stand in the 
 `OHLCVCandle.validate()`.
 """
 
+import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +22,9 @@ from kitepipe.staging_series import StagedReply
 
 Columns = dict[str, npt.NDArray[Any]]
 
+# Replies that are not plain are parsed one after the other, however many load: each takes much of
+# the memory that a load has.
+_ODD = threading.Lock()
 _DEFINITIONS = (
     "picked",
     "segment",
@@ -88,6 +93,7 @@ class CandleParser:
         self._cursor = cursor
         self._bodies: frozenset[int] = frozenset()
         self._way = "plain"
+        self._chosen: Sequence[Part] | None = None
         select_bodies(cursor, [])
         self._pick([])
         for name in _DEFINITIONS:  # views and macros, bound to the temp tables when they are used
@@ -104,12 +110,23 @@ class CandleParser:
         """Read these bodies in one go; `parse` finds them there (many small series at once)."""
         if not self._bodies.issuperset(reply_ids):
             self._bodies = select_bodies(self._cursor, reply_ids, archived=archived)
+            self._chosen = None
 
-    def parse(self, parts: Sequence[Part], interval: Interval) -> Parsed:
-        """Return the candles of the dates that each reply decides, judged by every rule."""
+    def is_plain(self, parts: Sequence[Part]) -> bool:
+        """Tell whether all these replies have Kite's plain form, which takes little memory."""
         self.keep_bodies([part.reply.reply_id for part in parts])
         self._pick(parts)
         self._choose_way(len(parts))
+        self._chosen = parts
+        return self._way == "plain"
+
+    def parse(self, parts: Sequence[Part], interval: Interval) -> Parsed:
+        """Return the candles of the dates that each reply decides, judged by every rule."""
+        is_plain = self._way == "plain" if parts is self._chosen else self.is_plain(parts)
+        with contextlib.nullcontext() if is_plain else _ODD:
+            return self._parse(interval)
+
+    def _parse(self, interval: Interval) -> Parsed:
         minutes = {"interval_minutes": interval.minutes}
         self._cursor.execute(load("staging_create_judged_candle"), minutes)
         self._cursor.execute("delete from repeated_candle")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from kitepipe.errors import StagingError
+from kitepipe.errors import StagingError, UsageError
 from kitepipe.model import IST, Instrument
 from kitepipe.sql import load
 from kitepipe.staging import Staging, as_utc, naive, transaction
@@ -109,6 +109,10 @@ def _keep_changes(
     counts = cursor.execute(load("staging_count_changes"), {"snapshot_id": snapshot_id}).fetchone()
     assert counts is not None
     rows, listed, changed, gone, bad = counts
+    if exchange and not rows:
+        raise UsageError(
+            f"exchanges = {exchange}: Kite lists no instrument there; such as NSE, BSE, NFO or MCX"
+        )
     if bad >= rows:
         raise _unusable(exchange, f"not one of its {rows} rows is an instrument")
     warnings = [f"{bad} rows of the dump are no instruments (instrument_quarantine)"] if bad else []

@@ -29,6 +29,7 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
+            cursor.execute("select max(sha256) from reply")  # fails where staging is to blame
             raise _out_of_reach(path, str(error).splitlines()[0]) from error
         if found != (len(ids),):
             raise _out_of_reach(path, "it does not hold what was archived")

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from kitepipe.load_decide import Decision, group_bounds, groups
-from kitepipe.load_parse import SeriesWork, decided
+from kitepipe.load_parse import SeriesWork, decided, parse_each
 from kitepipe.load_series import decide_work
 from kitepipe.model import IST, Interval, Window
 from kitepipe.plan import merge, subtract
@@ -64,7 +64,8 @@ def verify_series(
     """Compare one series and count into `proof`; writes nothing, unless `delete_foreign`."""
     with warehouse.series(work.instrument_id, work.interval) as transaction:
         decision = decide_work(transaction, staging_id, work)
-        for group in groups([part for part in decision.parts if part.decides]):
+        deciding = groups([part for part in decision.parts if part.decides])
+        for group, _ in parse_each(parser, deciding, work):
             _compare(transaction, parser, work, group, proof)
         _look_outside(warehouse, transaction, work, decision, proof, delete_foreign)
     proof.series += 1
@@ -87,7 +88,6 @@ def _compare(
     group: Sequence[Part],
     proof: Proof,
 ) -> None:
-    parser.parse(group, work.interval)
     staged = parser.checksum()
     proof.candles += staged[0]
     if transaction.checksum(decided(group)) == staged:

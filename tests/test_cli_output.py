@@ -17,6 +17,7 @@ from kitepipe.cli import logs, terminal
 from kitepipe.cli.demo import table
 from kitepipe.cli.output import count, duration, number, size
 from kitepipe.cli.render import MOST_NAMED, finish, text_of
+from kitepipe.errors import AuthenticationError, KitepipeError, WarehouseError
 from kitepipe.summary import (
     Check,
     DoctorReport,
@@ -138,6 +139,20 @@ def test_a_run_that_stopped_early_says_why() -> None:
     """`--until` and a full disk are told in the heading."""
     heading = text_of("fetch", FetchReport(interrupted="22:30 is reached"))[0]
     assert _plain(heading) == "fetch: stopped early: 22:30 is reached"
+
+
+@pytest.mark.parametrize(
+    ("error", "half"), [(AuthenticationError("log in"), "fetch"), (WarehouseError("gone"), "load")]
+)
+def test_of_a_run_only_the_half_that_an_error_ended_is_told_so(
+    error: KitepipeError, half: str
+) -> None:
+    """A dead session is no finished fetch, and a warehouse that goes away ends no fetch."""
+    lines = [_plain(line) for line in text_of("run", RunReport().stopped_by(error))]
+    assert [line for line in lines if "stopped early" in line] == [
+        f"{half}: stopped early: {error}"
+    ]
+    assert sum(line.endswith(": done") for line in lines) == 1
 
 
 def test_a_report_that_only_tells_has_nothing_done() -> None:

@@ -55,6 +55,12 @@ def test_a_machine_reads_json_alone_on_both_streams(kite: Sandbox) -> None:
     assert any("fetch: 1 of 1 requests" in line["message"] for line in lines)
 
 
+def test_a_mistyped_exchange_is_named(kite: Sandbox) -> None:
+    """Kite lists nothing there: no damage, and no other try will help."""
+    result = _run(kite, "instruments", "--exchanges", "NSEX")
+    assert (result.exit_code, "exchanges = NSEX" in result.stderr) == (2, True)
+
+
 def test_a_dry_run_asks_no_history(kite: Sandbox) -> None:
     """The plan tells requests, hours and bytes; the sandbox saw none of them."""
     result = _run(kite, "fetch", *ONE, "--dry-run", "--json")
@@ -64,7 +70,9 @@ def test_a_dry_run_asks_no_history(kite: Sandbox) -> None:
 
 def test_fetch_then_load_is_done_and_done_again_is_nothing(kite: Sandbox, plain_dsn: str) -> None:
     """Two commands fill a database, the same two find nothing to do."""
-    assert _run(kite, "load", "--json", dsn=plain_dsn).exit_code == 13  # the schema is missing
+    early = _run(kite, "load", "--json", dsn=plain_dsn)
+    assert (early.exit_code, json.loads(early.stdout)["exit_code"]) == (13, 13)
+    assert "kitepipe schema" in json.loads(early.stdout)["error"]
     _make_schema(plain_dsn)
     assert _run(kite, "fetch", *ONE, dsn=plain_dsn).exit_code == 0
     first = _run(kite, "load", "--json", dsn=plain_dsn)

@@ -1,7 +1,6 @@
 """Reports as people read them: a heading, a few aligned numbers, failures by name."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
@@ -47,13 +46,12 @@ def finish(verb: str, report: Report, as_json: bool) -> int:
 
 
 def finish_early(verb: str, error: KitepipeError, as_json: bool) -> None:
-    """Write what a verb had done when `error` ended it; nothing where it had not begun."""
-    if error.report is None:
-        return
+    """Write what a verb had done when `error` ended it; as JSON the error too."""
     if as_json:
-        say_json(error.report.as_dict() | {"exit_code": error.exit_code, "error": str(error)})
-    else:
-        say("\n".join(text_of(verb, replace(error.report, interrupted=str(error)))))
+        done = error.report.as_dict() if error.report else {}
+        say_json(done | {"exit_code": error.exit_code, "error": str(error)})
+    elif error.report:
+        say("\n".join(text_of(verb, error.report.stopped_by(error))))
 
 
 def text_of(verb: str, report: Report) -> list[str]:
