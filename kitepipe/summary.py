@@ -4,12 +4,11 @@ Stages return these; the command line prints them; `--json` is `as_dict()` of th
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Self
 
-from kitepipe.errors import WarehouseError
 from kitepipe.model import Gap, GapKind
 
 EXIT_DONE = 0
@@ -36,10 +35,6 @@ class Report:
     def exit_code(self) -> int:
         """Return 0, or 3 where something is missing; errors that end a run are exceptions."""
         return EXIT_INCOMPLETE if self.failures else EXIT_DONE
-
-    def stopped_by(self, error: Exception) -> Self:
-        """Return the report with what ended it early."""
-        return replace(self, interrupted=str(error))
 
     @classmethod
     def sum(cls, reports: Iterable[Self]) -> Self:
@@ -166,12 +161,6 @@ class RunReport(Report):
     def exit_code(self) -> int:
         """Return 3 where either stage is incomplete."""
         return max(bool(self.failures) * 3, self.fetch.exit_code, self.load.exit_code)
-
-    def stopped_by(self, error: Exception) -> Self:
-        """Return the report with the half that it ended: a warehouse's fault ends no fetch."""
-        if isinstance(error, WarehouseError):
-            return replace(self, load=self.load.stopped_by(error))
-        return replace(self, fetch=self.fetch.stopped_by(error))
 
 
 @dataclass(frozen=True, slots=True)

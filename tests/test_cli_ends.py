@@ -14,6 +14,9 @@ from click.testing import CliRunner
 
 from kitepipe import errors
 from kitepipe.cli import main
+from kitepipe.cli.ending import stopped_by
+from kitepipe.cli.render import text_of
+from kitepipe.summary import RunReport
 
 # Other processes must find this kitepipe, installed or not.
 ENVIRON = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -69,6 +72,21 @@ def test_an_interrupt_is_exit_130_and_comforts(failing: click.Group) -> None:
     assert "staged work is kept" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("error", "half"),
+    [(errors.AuthenticationError("log in"), "fetch"), (errors.WarehouseError("gone"), "load")],
+)
+def test_of_a_run_only_the_half_that_an_error_ended_is_told_so(
+    error: errors.KitepipeError, half: str
+) -> None:
+    """A dead session is no finished fetch, and a warehouse that goes away ends no fetch."""
+    lines = [click.unstyle(line) for line in text_of("run", stopped_by(RunReport(), error))]
+    assert [line for line in lines if "stopped early" in line] == [
+        f"{half}: stopped early: {error}"
+    ]
+    assert sum(line.endswith(": done") for line in lines) == 1
+
+
 _SLEEPER = dedent(
     """
     import click, duckdb, sys, time
@@ -122,7 +140,7 @@ def test_a_signal_ends_a_real_process_with_130(number: signal.Signals, verb: str
 _REPORTER = dedent(
     """
     from kitepipe.cli.app import Program
-    from kitepipe.cli.render import finish
+    from kitepipe.cli.ending import finish
     from kitepipe.summary import Failure, LoadReport
     program = Program("kitepipe")
 

@@ -157,10 +157,10 @@ def _attributes(path: Path) -> set[str]:
 
 
 def test_only_config_reads_the_environment() -> None:
-    """Every setting goes the one way through the configuration, where it is documented."""
+    """Every setting goes the one way through the configuration; the entry tells numpy one thing."""
     forbidden = {"os.environ", "os.getenv", "os.environb", "os.putenv"}
     strangers = {_name(path) for path in MODULES if _attributes(path) & forbidden}
-    assert strangers <= {"config.py"}
+    assert strangers <= {"config.py", "__main__.py"}
 
 
 def test_only_the_command_line_prints() -> None:

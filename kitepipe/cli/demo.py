@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from kitepipe.cli.common import common_options, invocation
+from kitepipe.cli.ending import finish
 from kitepipe.cli.options import Verb
 from kitepipe.cli.output import number, say, tell
-from kitepipe.cli.render import finish
 from kitepipe.cli.terminal import progress
 from kitepipe.config import ConfigLoader, Settings
 from kitepipe.errors import SchemaMissing, UsageError

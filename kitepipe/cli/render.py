@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import click
 
 from kitepipe.cli.gaps import gap_lines
-from kitepipe.cli.output import count, duration, number, say, say_json, size
-from kitepipe.errors import KitepipeError
+from kitepipe.cli.output import count, duration, number, size
 from kitepipe.model import IST
 from kitepipe.summary import (
     DoctorReport,
@@ -34,24 +33,6 @@ class Row(NamedTuple):
     label: str
     value: int | str | None
     note: str = ""
-
-
-def finish(verb: str, report: Report, as_json: bool) -> int:
-    """Write the one summary at the end, and return the exit code of the verb."""
-    if as_json:
-        say_json(report.as_dict())
-    else:
-        say("\n".join(text_of(verb, report)))
-    return report.exit_code
-
-
-def finish_early(verb: str, error: KitepipeError, as_json: bool) -> None:
-    """Write what a verb had done when `error` ended it; as JSON the error too."""
-    if as_json:
-        done = error.report.as_dict() if error.report else {}
-        say_json(done | {"exit_code": error.exit_code, "error": str(error)})
-    elif error.report:
-        say("\n".join(text_of(verb, error.report.stopped_by(error))))
 
 
 def text_of(verb: str, report: Report) -> list[str]:

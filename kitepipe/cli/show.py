@@ -3,8 +3,8 @@
 import click
 
 from kitepipe.cli.common import invocation
+from kitepipe.cli.ending import finish
 from kitepipe.cli.options import Verb, json_option, proof_options, settings_options
-from kitepipe.cli.render import finish
 from kitepipe.cli.terminal import progress
 from kitepipe.config import Settings
 

@@ -7,6 +7,7 @@ import click
 
 from kitepipe.cli.bounds import bounds_options, wait_option
 from kitepipe.cli.common import invocation
+from kitepipe.cli.ending import finish, finish_early
 from kitepipe.cli.options import (
     Verb,
     instant,
@@ -14,7 +15,6 @@ from kitepipe.cli.options import (
     loading_options,
     stage_options,
 )
-from kitepipe.cli.render import finish, finish_early
 from kitepipe.cli.terminal import progress
 from kitepipe.config import Settings
 from kitepipe.errors import KitepipeError
