@@ -109,7 +109,7 @@ def _keep_changes(
     counts = cursor.execute(load("staging_count_changes"), {"snapshot_id": snapshot_id}).fetchone()
     assert counts is not None
     rows, listed, changed, gone, bad = counts
-    if exchange and not rows:
+    if exchange and not rows and not gone:  # none was ever listed there
         raise UsageError(
             f"exchanges = {exchange}: Kite lists no instrument there; such as NSE, BSE, NFO or MCX"
         )
