@@ -30,9 +30,8 @@ def adopt_coverage(cursor: Cursor, dsn: str, api_root: str, series: Sequence[Ser
 
     Of the others it is noted that nothing was there. A database without kitepipe's tables has
     nothing, and nothing is noted: it may be the wrong one. One with candles of another source is a
-    UsageError. One that cannot be reached is a
-    WarehouseError with advice, unless all are new listings: asking everything again would cost
-    hours.
+    UsageError. One that cannot be reached is a WarehouseError with advice, unless all are new
+    listings: asking everything again would cost hours.
     """
     try:
         with DatabaseManager(dsn) as warehouse:

@@ -113,7 +113,10 @@ class CandleParser:
             self._chosen = None
 
     def is_plain(self, parts: Sequence[Part]) -> bool:
-        """Tell whether all these replies have Kite's plain form, which takes little memory."""
+        """Tell whether all these replies have Kite's plain form, which takes little memory.
+
+        `parse`, given the same list next, does not look again.
+        """
         self.keep_bodies([part.reply.reply_id for part in parts])
         self._pick(parts)
         self._choose_way(len(parts))

@@ -8,7 +8,7 @@ from kitepipe.model import Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
 from kitepipe.summary_files import ArchiveReport
-from tests.load_help import API_ROOT, Hand, candle, day
+from tests.load_help import API_ROOT, Hand, candle, day, with_schema
 from tests.staging_help import NOON, body, commit, numbered, stored
 
 SYMBOLS = ("INFY", "SBIN", "TCS")
@@ -18,6 +18,14 @@ def archiving_hand(folder: Path, dsn: str) -> Hand:
     """Return a hand whose archive is a folder with a name that patterns would trip over."""
     hand = Hand(folder / "a.duckdb", dsn, SYMBOLS)
     hand.settings = replace(hand.settings, archive=folder / "cheap [1]*")
+    return hand
+
+
+def loaded_hand(folder: Path, dsn: str, replies: int) -> Hand:
+    """Return such a hand with so many replies of each symbol, loaded into a database."""
+    hand = archiving_hand(folder, with_schema(dsn))
+    stage(hand, 0, replies)
+    hand.load()
     return hand
 
 

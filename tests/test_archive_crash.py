@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from kitepipe import pipeline
 from kitepipe.progress import Silent
-from tests.archive_help import archive, archiving_hand, files, in_archive, in_file, stage
+from tests.archive_help import (
+    archive,
+    archiving_hand,
+    files,
+    in_archive,
+    in_file,
+    loaded_hand,
+    stage,
+)
 from tests.box_help import ROOT
 from tests.load_help import Hand, candles, with_schema
 from tests.servers import Look, looking
@@ -98,9 +106,7 @@ def test_a_kill_at_any_step_of_archive_loses_nothing(
     step: str, tmp_path: Path, plain_dsn: str
 ) -> None:
     """Each body is in staging or in a file that staging knows; the next run moves the rest."""
-    hand = archiving_hand(tmp_path, with_schema(plain_dsn))
-    stage(hand, 0, 8)
-    hand.load()
+    hand = loaded_hand(tmp_path, plain_dsn, 8)
     _kill(hand, "archive", step)
     assert _is_whole(hand, 24)
     archive(hand)
@@ -114,9 +120,7 @@ def test_a_kill_at_any_step_of_compact_leaves_the_old_file_or_the_new_one(
     step: str, tmp_path: Path, plain_dsn: str
 ) -> None:
     """The file is there, whole; what was left half made is gone after the next run."""
-    hand = archiving_hand(tmp_path, with_schema(plain_dsn))
-    stage(hand, 0, 8)
-    hand.load()
+    hand = loaded_hand(tmp_path, plain_dsn, 8)
     archive(hand)
     _kill(hand, "compact", step)
     assert _is_whole(hand, 24)

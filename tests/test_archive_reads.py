@@ -8,8 +8,7 @@ import pytest
 from kitepipe.errors import ArchiveOutOfReach
 from kitepipe.staging import Staging
 from kitepipe.staging_replies import select_bodies
-from tests.archive_help import archive, archiving_hand, files, stage
-from tests.load_help import with_schema
+from tests.archive_help import archive, files, loaded_hand
 
 
 @pytest.mark.parametrize("to_blame", ["archive", "staging"])
@@ -17,9 +16,7 @@ def test_only_a_file_of_the_archive_is_told_as_out_of_reach(
     to_blame: str, tmp_path: Path, plain_dsn: str
 ) -> None:
     """A staging file that lacks its column is not: bringing a Parquet file back would not help."""
-    hand = archiving_hand(tmp_path, with_schema(plain_dsn))
-    stage(hand, 0, 12)
-    hand.load()
+    hand = loaded_hand(tmp_path, plain_dsn, 12)
     archive(hand)
     (file,) = files(hand)
     with (
