@@ -8,9 +8,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -64,20 +64,11 @@ class Loader:
         self._free: queue.SimpleQueue[Hand] = queue.SimpleQueue()
         self._futures: list[Future[None]] = []
         self._stopping = threading.Event()
-        self._stack = ExitStack()
+        self._opened = ExitStack()
         self._fatal: WarehouseError | None = None
 
     def __enter__(self) -> "Loader":
-        with ExitStack() as stack:
-            for _ in range(self._options.load_workers):
-                warehouse = stack.enter_context(DatabaseManager(self._options.dsn))
-                parser = CandleParser(self._staging.cursor())
-                stack.callback(parser.close)
-                self._hands.append(Hand(warehouse, parser, self._pause))
-                self._free.put(self._hands[-1])
-            self._executor = ThreadPoolExecutor(self._options.load_workers, "load")
-            stack.callback(self._executor.shutdown, wait=True, cancel_futures=True)
-            self._stack = stack.pop_all()
+        self._executor = ThreadPoolExecutor(self._options.load_workers, "load")
         return self
 
     def __exit__(
@@ -86,9 +77,12 @@ class Loader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._stack:
-            if kind is not None:
-                self._cancel()
+        with self._opened:
+            try:
+                if kind is not None:
+                    self._cancel()
+            finally:
+                self._executor.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, series: Sequence[StagedSeries], ids: InstrumentIds) -> None:
         """Load these series as soon as a thread is free; `ids` name them there."""
@@ -121,14 +115,26 @@ class Loader:
             raise _Stopped
 
     def _load(self, bundle: Sequence[StagedSeries], ids: InstrumentIds) -> None:
-        hand = self._free.get()
         try:
             if self._fatal is None:
-                with translated(self._staging.path):
+                with translated(self._staging.path), self._hand() as hand:
                     self._load_bundle(hand, bundle, ids)
         except WarehouseError as error:
             log.error("%s; loading stops", error)
             self._fatal = error
+
+    @contextmanager
+    def _hand(self) -> Iterator[Hand]:
+        """Lend this thread a hand; one more is opened where none is free, while others load."""
+        try:
+            hand = self._free.get_nowait()
+        except queue.Empty:
+            warehouse = self._opened.enter_context(DatabaseManager(self._options.dsn))
+            parser = self._opened.enter_context(closing(CandleParser(self._staging.cursor())))
+            hand = Hand(warehouse, parser, self._pause)
+            self._hands.append(hand)
+        try:
+            yield hand
         finally:
             self._free.put(hand)
 

@@ -17,7 +17,7 @@ class BodyInspector:
     """Tell what bodies contain; safe to call from several threads."""
 
     def __init__(self) -> None:
-        self._database = duckdb.connect(":memory:", config={"threads": 1})
+        self._database: duckdb.DuckDBPyConnection | None = None
         self._local = threading.local()
         self._lock = threading.Lock()
 
@@ -25,7 +25,8 @@ class BodyInspector:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._database.close()
+        if self._database is not None:
+            self._database.close()
 
     def inspect(self, body: str) -> Contents:
         """Return what `body` contains; ValueError where it is no complete success reply."""
@@ -58,6 +59,8 @@ class BodyInspector:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             with self._lock:
+                if self._database is None:  # most nightly runs of a weekend ask for nothing
+                    self._database = duckdb.connect(":memory:", config={"threads": 1})
                 cursor = self._local.cursor = self._database.cursor()
         return cursor
 

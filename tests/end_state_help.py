@@ -93,9 +93,12 @@ class Course:
 
         def watch() -> None:
             with looking(str(self.settings.dsn)) as look:
+                known = None
                 while not over.is_set():
-                    seen.add(frozenset(table(look)))
-                    over.wait(0.02)
+                    if (now := look("select pg_current_snapshot()::text")) != known:
+                        seen.add(frozenset(table(look)))
+                        known = now  # what is committed since then is a snapshot of its own
+                    over.wait(0.005)
 
         thread = threading.Thread(target=watch)
         thread.start()

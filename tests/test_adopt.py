@@ -84,7 +84,6 @@ def test_from_scratch_asks_everything(kite: Sandbox, settings: Settings, tmp_pat
     assert (report.load.new, report.load.equal) == (0, first.load.new)
 
 
-@pytest.mark.slow
 def test_a_rebased_history_shows_itself_against_the_warehouse(
     kite: Sandbox, settings: Settings, tmp_path: Path, look: Callable[..., list[tuple[object, ...]]]
 ) -> None:
@@ -114,7 +113,6 @@ def test_without_the_warehouse_an_empty_staging_file_is_not_filled_blindly(
     assert kite.requests.historical == 0
 
 
-@pytest.mark.slow
 def test_what_is_wanted_later_is_adopted_too(
     kite: Sandbox, settings: Settings, tmp_path: Path
 ) -> None:

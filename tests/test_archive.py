@@ -19,6 +19,7 @@ from kitepipe.staging_archive import archivable
 from kitepipe.staging_series import FIRST_EPOCH, key_of, select_known
 from tests.archive_help import SYMBOLS, archive, archiving_hand, files, in_archive, in_file, stage
 from tests.load_help import API_ROOT, Hand, candles, day, footprint, with_schema
+from tests.marks import examples
 from tests.servers import Look, looking
 from tests.staging_help import NOON, body, commit, numbered, series, stored
 from tests.staging_help import candles as day_candles
@@ -220,7 +221,7 @@ def test_a_folder_that_cannot_be_made_is_told(hand: Hand, tmp_path: Path) -> Non
 WINDOWS = st.tuples(st.integers(1, 3), st.integers(0, 12), st.integers(1, 5), st.integers(-1, 4))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(replies=st.lists(WINDOWS, min_size=1, max_size=15))
 def test_what_the_next_fetch_compares_with_is_never_archived(
     tmp_path_factory: pytest.TempPathFactory, replies: list[tuple[int, int, int, int]]

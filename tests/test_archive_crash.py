@@ -24,6 +24,7 @@ from tests.archive_help import (
 )
 from tests.box_help import ROOT
 from tests.load_help import Hand, candles, with_schema
+from tests.marks import examples
 from tests.servers import Look, looking
 from tests.staging_help import stored
 
@@ -138,7 +139,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(5), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_any_order_of_fetch_load_archive_replay_and_compact_gives_the_same_table(
     tmp_path_factory: pytest.TempPathFactory, module_plain_dsn: str, steps: list[str]
 ) -> None:

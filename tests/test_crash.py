@@ -18,6 +18,7 @@ from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
 from tests.box_help import Box
 from tests.load_help import candles, with_schema
+from tests.marks import examples
 from tests.sandbox_asking import sandbox
 from tests.servers import Look, Rows, looking
 
@@ -137,7 +138,7 @@ def test_killed_again_and_again_it_comes_through(
     since=st.dates(date(2025, 1, 1), date(2026, 11, 1)),
 )
 @settings(
-    max_examples=3,
+    max_examples=examples(3),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -21,7 +21,6 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.slow
 def test_it_runs_while_it_is_open_and_keeps_its_data(folder: Path) -> None:
     """A second opening finds what the first one wrote, and afterwards nothing listens."""
     before = folder.stat().st_mode

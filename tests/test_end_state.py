@@ -121,7 +121,6 @@ def test_a_split_amid_a_first_download(
     _of_one_base([*seen, *map(frozenset, course.seen)], old, final)
 
 
-@pytest.mark.slow
 def test_a_second_split_amid_the_download_after_the_first(
     kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:
@@ -161,7 +160,6 @@ def _replies(course: Course) -> list[tuple[Any, ...]]:
     )
 
 
-@pytest.mark.slow
 def test_a_run_that_goes_on_over_eight(
     course: Course, timescale_template: Template, tmp_path: Path
 ) -> None:
@@ -180,7 +178,6 @@ def test_a_run_that_goes_on_over_eight(
     _of_one_base(seen, old, final)
 
 
-@pytest.mark.slow
 def test_oi_switched_on_after_a_split(
     course: Course, timescale_template: Template, tmp_path: Path
 ) -> None:

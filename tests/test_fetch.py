@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kitepipe.errors import UsageError
 from kitepipe.model import Interval, Window
 from tests.fetch_help import SOME, asked, coverage, fetch, settings_for, twice
+from tests.marks import examples
 from tests.sandbox_asking import NOW, ist, sandbox
 
 BEGIN, TODAY = date(2015, 1, 1), NOW.date()
@@ -40,7 +41,7 @@ def test_a_run_asks_what_is_open_and_the_next_asks_nothing(tmp_path: Path) -> No
     }
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(st.integers(1, 5), st.integers(1, 4), st.sampled_from([40.0, 80.0]))
 def test_batches_start_in_order_at_the_limits_pace(size: int, workers: int, rate: float) -> None:
     """Property 14: instruments start in the order of their batches, and the limit is never passed.

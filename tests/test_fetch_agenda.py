@@ -19,6 +19,7 @@ from kitepipe.plan import Bounds
 from kitepipe.staging import Cursor, Staging, naive
 from kitepipe.staging_series import keep_oi, note_known, select_noted
 from kitepipe.staging_wanted import select_series, want_instruments
+from tests.marks import examples
 from tests.sandbox_asking import ist
 from tests.staging_help import API_ROOT, INFY
 
@@ -144,7 +145,7 @@ def _prepare(cursor: Cursor, night: Night) -> None:
     note_known(cursor, oi=night.oi)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(night=nights())
 def test_sql_plans_what_python_plans(cursor: Cursor, night: Night) -> None:
     """The same series in the same order, with as many requests, between the same dates.

@@ -16,14 +16,14 @@ from kitepipe.model import Interval, Window
 from kitepipe.ratelimit import HEADROOM, WIDER
 from kitepipe.sandbox import Faults
 from tests.fetch_help import SOME, asked, coverage, fetch, rows, settings_for, twice
-from tests.marks import with_quick
+from tests.marks import examples, with_quick
 from tests.sandbox_asking import NOW, sandbox
 
 BEGIN, TODAY = date(2015, 1, 1), NOW.date()
 FAULTS = ["503", "html", "reset", "truncated", "short", "no_candles", "empty", "untyped"]
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 @given(st.lists(st.sampled_from([*FAULTS, ""]), min_size=5, max_size=5))
 def test_an_error_of_one_instrument_stops_no_other(kinds: list[str]) -> None:
     """Property 7: whatever Kite answers for some, the others are covered, and those are named."""
@@ -43,7 +43,7 @@ def test_an_error_of_one_instrument_stops_no_other(kinds: list[str]) -> None:
     assert report.exit_code == (3 if broken else 0)
 
 
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 @given(st.integers(0, 2**32), st.floats(0.05, 0.4), st.sampled_from(["503", "reset", "truncated"]))
 def test_failures_do_not_stop_processing(seed: int, share: float, kind: str) -> None:
     """Property 16: after any failures every window was asked; the next run asks those that failed.

@@ -148,7 +148,6 @@ def test_a_price_that_really_halved_is_not_a_new_base(tmp_path: Path) -> None:
     assert (report.requests, report.rebased, place.rebases()) == (1, [], [])
 
 
-@pytest.mark.slow
 def test_other_series_are_not_asked_again(tmp_path: Path) -> None:
     """A split concerns one instrument, at all its intervals."""
     with sandbox() as kite:

@@ -24,6 +24,7 @@ from kitepipe.progress import Silent
 from kitepipe.sandbox import Faults, Sandbox
 from kitepipe.settings import Settings
 from tests.fetch_help import SOME, Watching, asked, coverage, fetch, rows, settings_for, twice
+from tests.marks import examples
 from tests.sandbox_asking import NOW, ist, sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -69,8 +70,7 @@ def test_a_killed_run_loses_no_reply(tmp_path: Path, workers: int, after: int) -
     assert coverage(told.staging) == WHOLE
 
 
-@pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 @given(st.lists(st.integers(1, 5), max_size=4))
 def test_a_run_in_pieces_asks_what_a_whole_one_does(pieces: list[int]) -> None:
     """--max-requests is exact, and pieces of any size add up: nothing twice, nothing missing."""

@@ -9,7 +9,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import psycopg2
-import pytest
 
 from kitepipe import pipeline
 from kitepipe.model import GapKind, Interval, Window
@@ -62,7 +61,6 @@ def test_repair_asks_the_holes_and_three_days_that_agree_end_it(tmp_path: Path) 
     assert (status.exit_code, place.gaps(GapKind.HOLE)) == (0, [])
 
 
-@pytest.mark.slow
 def test_a_hole_that_kite_fills_ends_as_a_later_download(
     tmp_path: Path, timescale_dsn: str, look: Look
 ) -> None:

@@ -45,7 +45,6 @@ def holes(settings: Settings) -> list[tuple[str, date, date]]:
     return dates([gap for gap in gaps if gap.kind is GapKind.HOLE])
 
 
-@pytest.mark.slow
 def test_no_night_after_a_change_of_hours_is_red(kite: Sandbox, tmp_path: Path) -> None:
     """Two weeks, and after five: neither the new sessions nor the old ones are told as short."""
     settings = place(kite, tmp_path)
@@ -55,7 +54,6 @@ def test_no_night_after_a_change_of_hours_is_red(kite: Sandbox, tmp_path: Path) 
     assert holes(settings) == []
 
 
-@pytest.mark.slow
 def test_a_hole_in_the_week_of_the_change_is_found_when_it_can_be_told(
     kite: Sandbox, tmp_path: Path
 ) -> None:
@@ -74,7 +72,6 @@ def test_a_hole_in_the_week_of_the_change_is_found_when_it_can_be_told(
     assert found == {4: before, 7: before, 10: before + after}
 
 
-@pytest.mark.slow
 def test_commodities_that_close_earlier_in_us_summer_are_not_short(
     kite: Sandbox, tmp_path: Path
 ) -> None:

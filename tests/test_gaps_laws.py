@@ -15,6 +15,7 @@ from kitepipe.model import GapKind, Interval, Window
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_gaps import CONFIRMATIONS, find_gaps
 from kitepipe.staging_replies import ReplyWriter
+from tests.marks import examples
 from tests.staging_help import API_ROOT, NOON, body, candles, commit, series
 
 BEGIN = date(2026, 1, 5)
@@ -99,7 +100,7 @@ def _expected(traded: Traded, before: Traded | None = None) -> set[tuple[int, da
     return holes
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(traded, st.lists(st.integers(1, DAYS), max_size=2))
 def test_holes_are_the_sessions_of_others(traded: Traded, cuts: list[int]) -> None:
     """A day is a session by what others did on it; windows of any size show the same holes."""
@@ -108,7 +109,7 @@ def test_holes_are_the_sessions_of_others(traded: Traded, cuts: list[int]) -> No
         assert _found(cursor, _sessions(traded)) == _expected(traded)
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(traded, st.lists(st.integers(0, 5), min_size=1, max_size=5))
 def test_three_days_confirm_a_hole_and_less_do_not(traded: Traded, days: list[int]) -> None:
     """Replies count by the IST day on which they came, however many come on one."""
@@ -121,7 +122,7 @@ def test_three_days_confirm_a_hole_and_less_do_not(traded: Traded, days: list[in
         assert found == [_expected(traded), set()]
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(st.lists(st.tuples(some_days, some_days), min_size=2, max_size=4))
 def test_the_newest_reply_says_what_is_missing(pairs: list[tuple[set[int], set[int]]]) -> None:
     """A hole that was filled is none, and what vanished is one; a session stays one."""
@@ -159,7 +160,7 @@ def _minutes(days: Mapping[int, int]) -> str:
     return body(rows)
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(st.sets(st.integers(1, DAYS - 1), max_size=2), st.integers(0, 75))
 def test_minutes_are_missing_where_a_full_series_has_fewer(short: set[int], count: int) -> None:
     """Any number less than usual is a hole, where another instrument was whole."""

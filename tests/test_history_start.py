@@ -96,7 +96,6 @@ def test_an_old_share_costs_one_probe(kite: Sandbox, settings: Settings) -> None
     assert _fetch(old, "day") == 6
 
 
-@pytest.mark.slow
 def test_an_interrupted_search_goes_on(settings: Settings) -> None:
     """Stopped after each request, it takes as many requests as in one go, and finds the same."""
     taken = 0

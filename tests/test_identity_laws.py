@@ -16,6 +16,7 @@ from kitepipe.staging import Staging
 from kitepipe.staging_instruments import instrument_names, take_snapshot
 from kitepipe.staging_wanted import select_series, want_instruments
 from kitepipe.summary import SnapshotReport
+from tests.marks import examples
 from tests.staging_help import API_ROOT, Rows, dump, dump_day, line, listed, take
 
 # A small world, in which tokens and names meet often: token number, symbol, name, expiry.
@@ -58,7 +59,7 @@ def ask(staging: Staging, query: str) -> Rows:
         return cursor.execute(query).fetchall()
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(drawn=st.lists(dumps(), min_size=1, max_size=6))
 def test_any_dumps_keep_the_law(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[Dump]

@@ -189,7 +189,6 @@ def close_of(row: Contract, year: int) -> float:
     return float(f"{crc32(row['tradingsymbol'].encode()) % 10**6 + 1}.{year % 100}")
 
 
-@pytest.mark.slow
 def test_real_contracts_that_share_tokens_a_year_apart(
     key: str, tmp_path: Path, timescale_dsn: str, look: Look, real_data: Path
 ) -> None:

@@ -20,6 +20,7 @@ from kitepipe.ratelimit import RateLimiter
 from kitepipe.sandbox import Faults
 from kitepipe.sandbox.replies import Reply, too_many_requests
 from tests.kite_help import WINDOW, World, door, odd_sandbox, series_of
+from tests.marks import examples
 from tests.sandbox_asking import NOW, ist, sandbox
 
 
@@ -63,7 +64,7 @@ def test_an_empty_reply_is_an_answer() -> None:
 
 
 @given(st.floats(0.001, 10), st.floats(0.001, 1000), st.integers(2, 12))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_backoff_grows(base: float, cap: float, attempts: int) -> None:
     """Property 8: no wait is shorter than the one before, up to the cap.
 

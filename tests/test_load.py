@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kitepipe.load import LoadOptions
 from tests.load_help import Hand, candle, candles, closes, day, footprint, with_schema
+from tests.marks import examples
 from tests.servers import Look, looking
 
 
@@ -162,7 +163,7 @@ def _expected(replies: list[tuple[Any, ...]]) -> dict[int, float]:
 
 
 @given(replies=st.lists(_REPLY, min_size=1, max_size=5), order=st.randoms(use_true_random=False))
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_loading_gives_the_same_table(
     shared: tuple[str, Look],
     tmp_path_factory: pytest.TempPathFactory,

@@ -8,6 +8,7 @@ import pytest
 
 from kitepipe.model import Interval
 from tests.load_help import Hand, day, with_schema
+from tests.marks import with_quick
 from tests.servers import Look
 
 SESSIONS, MINUTES = 41, 375  # of a window of 60 days: 15,375 candles, 1 MB
@@ -23,8 +24,7 @@ def _window(first: int) -> list[list[Any]]:
     return [[f"{at:%Y-%m-%dT%H:%M:%S}+0530", 1234.5, 1240.05, 1230, 1236, 99] for at in opens]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("form", ["one bad candle in each reply", "objects"])
+@pytest.mark.parametrize("form", with_quick(["one bad candle in each reply", "objects"], 0))
 def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
     form: str, tmp_path: Path, timescale_dsn: str, look: Look
 ) -> None:

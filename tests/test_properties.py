@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.load_help import Hand, candle, candles, day, footprint, with_schema
+from tests.marks import examples
 from tests.servers import Look, looking
 from tests.staging_help import NOON
 
@@ -21,7 +22,9 @@ DEVIL = 666.0  # the price that the server refuses where a test says so
 
 _NUMBERS = re.compile(r"Propert(?:y|ies) (\d+(?:(?:, | and )\d+)*)")
 _TABLES = "kite_ohlcv_historic, kite_load_ledger, kite_series, kite_quarantine, kite_rebases"
-_few = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_few = settings(
+    max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def test_each_property_has_a_hypothesis_test() -> None:

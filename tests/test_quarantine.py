@@ -14,6 +14,7 @@ from kitepipe.errors import UsageError, WarehouseError
 from kitepipe.sandbox import Sandbox
 from tests.box_help import Box
 from tests.load_help import Hand, candle, candles, day, footprint, with_schema
+from tests.marks import examples
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Look, Rows, looking
 from tests.servers_local import free_port
@@ -124,9 +125,8 @@ _REPLIES = st.lists(
 )
 
 
-@pytest.mark.slow
 @given(replies=_REPLIES, cut=st.integers(0, 5))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_quarantine_is_the_same_in_any_order_of_loading(
     tmp_path: Path,
     module_plain_dsn: str,
@@ -171,7 +171,6 @@ _BY_TIME = (
 _NUMBERS = itertools.count()
 
 
-@pytest.mark.slow
 def test_a_run_after_a_healed_one_ends_well(tmp_path: Path, timescale_dsn: str) -> None:
     """Kite serves a bad candle, is asked again when it serves a good one: 3, then 0 and 0."""
     with (

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitepipe.ratelimit import HEADROOM, RateLimiter
+from tests.marks import examples
 
 RATES = st.floats(0.1, 1000)
 
@@ -54,7 +55,7 @@ def test_releases_are_never_closer_than_the_rate_allows(
 
 
 @given(st.integers(1, 8), st.integers(1, 6), RATES)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_threads_share_one_pace(threads: int, calls: int, rate: float) -> None:
     """Property 20: n requests from any number of threads take n - 1 spacings, to the instant."""
     world = FalseTime()

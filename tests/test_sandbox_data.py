@@ -128,7 +128,6 @@ def _windows(days: list[date], most: int) -> Iterator[tuple[date, date]]:
         first += timedelta(days=most)
 
 
-@pytest.mark.slow
 def test_real_files_come_out_as_they_are(real_data: Path) -> None:
     """Every candle of every real file, over HTTP, equals the file's row, in the same order."""
     compared = 0

@@ -15,7 +15,7 @@ from kitepipe.sandbox.tradingdays import trading_days
 from kitepipe.sessions import settles_at
 from tests.end_state_help import Course, differing, downloaded
 from tests.fetch_help import Watching
-from tests.marks import with_quick
+from tests.marks import examples, with_quick
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Template
 
@@ -212,7 +212,6 @@ def test_a_run_that_spans_midnight(
     assert (differing(course.seen[1], final), course.asked_in_vain()) == ([], [])
 
 
-@pytest.mark.slow
 def test_runs_on_holidays_and_weekends_ask_little(
     kite: Sandbox, tmp_path: Path, timescale_dsn: str
 ) -> None:
@@ -245,8 +244,7 @@ SYMBOLS = st.sampled_from(["NSE:INFY", "NSE:GOLDBEES", "NFO:NIFTY26NOVFUT", "MCX
 MINUTES = st.integers(0, 10 * 1440)
 
 
-@pytest.mark.slow
-@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(3), suppress_health_check=[HealthCheck.too_slow])
 @given(
     symbols=st.lists(SYMBOLS, min_size=1, max_size=2, unique=True),
     intervals=st.lists(st.sampled_from(INTERVALS), min_size=1, max_size=2, unique=True),

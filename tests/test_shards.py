@@ -31,7 +31,6 @@ def kites(tmp_path: Path) -> Iterator[list[Sandbox]]:
         ]
 
 
-@pytest.mark.slow
 def test_two_machines_fill_one_database_as_one_would(
     kites: list[Sandbox], tmp_path: Path, timescale_dsn: str, module_plain_dsn: str, look: Look
 ) -> None:

@@ -98,7 +98,6 @@ def test_a_backup_writes_over_nothing(hand: Hand, tmp_path: Path) -> None:
         pipeline.backup(hand.settings, tmp_path / "no" / "b.duckdb", Silent())
 
 
-@pytest.mark.slow
 def test_compact_gives_room_back_and_changes_no_row(
     hand: Hand, tmp_path: Path, timescale_dsn: str
 ) -> None:

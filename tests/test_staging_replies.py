@@ -17,6 +17,7 @@ from kitepipe.model import Window
 from kitepipe.staging import Staging
 from kitepipe.staging_replies import Asked, select_bodies
 from kitepipe.staging_series import FIRST_EPOCH
+from tests.marks import examples
 from tests.staging_help import (
     API_ROOT,
     NOON,
@@ -150,8 +151,7 @@ def test_a_reply_that_cannot_be_kept_leaves_nothing(staging: Staging) -> None:
     assert [reply_id for reply_id, _ in found(staging, kept)] == [kept]
 
 
-@pytest.mark.slow
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(sizes=st.lists(st.integers(0, 400), min_size=1, max_size=12), again=st.integers(0, 12))
 def test_every_body_is_found_again(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], again: int
@@ -223,7 +223,6 @@ def test_bodies_are_read_while_others_are_sealed(staging: Staging) -> None:
     assert len(tables(staging)) > 10
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts it")
 def test_the_cost_of_a_commit_does_not_grow(tmp_path: Path) -> None:
     """Bytes written for thirty replies are the same at the beginning and twelve seals later."""

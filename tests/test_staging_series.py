@@ -22,6 +22,7 @@ from kitepipe.staging_series import (
     select_known,
     select_staged_series,
 )
+from tests.marks import examples
 from tests.staging_help import API_ROOT, adopt, candles, commit, numbered, reply, series
 
 DAY = date(2026, 11, 20)
@@ -111,7 +112,7 @@ def _tell(staging: Staging, writer: ReplyWriter, at: datetime, one: Told) -> Non
     commit(writer, of, window, text, fetched_at=at, settled=_day(one.settled), rebase=rebase)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(all_told=st.lists(told(), max_size=9), oi=st.sampled_from([True, False, None]))
 def test_coverage_is_what_a_list_of_dates_would_say(
     tmp_path_factory: pytest.TempPathFactory, all_told: list[Told], oi: bool | None

@@ -262,7 +262,6 @@ def test_ids_do_not_depend_on_how_much_was_known(
     assert tables[0] == tables[1]
 
 
-@pytest.mark.slow
 def test_real_dumps_sync_fast_and_alike(db: DatabaseManager, look: Look, real_data: Path) -> None:
     """Two real dumps of NFO share 99 of 100 tokens and hardly any contract: none is mixed up."""
     rows = []
