@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from kitepipe.model import Interval, Window
 from kitepipe.sql import load
-from kitepipe.staging_replies import select_bodies
+from kitepipe.staging_plain import read_replies
+from kitepipe.staging_replies import read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -28,13 +29,15 @@ _ODD = threading.Lock()
 _DEFINITIONS = (
     "picked",
     "segment",
-    "plain_reply",
     "cut_plain",
     "cut_json",
     "cut_typed",
     "plain_candle",
     "typed_candle",
     "parsed_plain",
+    "judgement",
+    "judged_candle",
+    "repeated_candle",
 )
 
 
@@ -91,15 +94,14 @@ class CandleParser:
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
-        self._bodies: frozenset[int] = frozenset()
+        self._kept: Mapping[int, str] = {}
         self._way = "plain"
         self._chosen: Sequence[Part] | None = None
         select_bodies(cursor, [])
         self._pick([])
+        offer_plain(cursor, {})
+        cursor.execute("set variable interval_minutes = 1")
         for name in _DEFINITIONS:  # views and macros, bound to the temp tables when they are used
-            cursor.execute(load(f"staging_create_{name}"))
-        cursor.execute(load("staging_create_judged_candle"), {"interval_minutes": 1})
-        for name in ("repeated_candle", "candle"):
             cursor.execute(load(f"staging_create_{name}"))
 
     def close(self) -> None:
@@ -108,18 +110,19 @@ class CandleParser:
 
     def keep_bodies(self, reply_ids: Sequence[int], *, archived: bool = True) -> None:
         """Read these bodies in one go; `parse` finds them there (many small series at once)."""
-        if not self._bodies.issuperset(reply_ids):
-            self._bodies = select_bodies(self._cursor, reply_ids, archived=archived)
-            self._chosen = None
+        self._kept = read_bodies(self._cursor, reply_ids, archived=archived)
 
     def is_plain(self, parts: Sequence[Part]) -> bool:
         """Tell whether all these replies have Kite's plain form, which takes little memory.
 
         `parse`, given the same list next, does not look again.
         """
-        self.keep_bodies([part.reply.reply_id for part in parts])
         self._pick(parts)
-        self._choose_way(len(parts))
+        if self._kept.keys() >= set(self._picked):
+            bodies = {reply_id: self._kept[reply_id] for reply_id in self._picked}
+        else:
+            bodies = read_bodies(self._cursor, self._picked)
+        self._choose_way(offer_plain(self._cursor, bodies) == len(parts))
         self._chosen = parts
         return self._way == "plain"
 
@@ -130,8 +133,30 @@ class CandleParser:
             return self._parse(interval)
 
     def _parse(self, interval: Interval) -> Parsed:
-        minutes = {"interval_minutes": interval.minutes}
-        self._cursor.execute(load("staging_create_judged_candle"), minutes)
+        self._cursor.execute(f"set variable interval_minutes = {interval.minutes}")
+        if (clean := self._clean_candles()) is not None:
+            parsed = Parsed(clean, [], dict.fromkeys(self._picked, 0))
+        else:
+            parsed = self._judged()
+        self._cursor.register("candle", parsed.candles)  # what `compare` and `checksum` read
+        return parsed
+
+    def _clean_candles(self) -> Columns | None:
+        """Return the candles where all are plain, good and decided; None where any is not.
+
+        It is so nearly always, and then one look at them is enough.
+        """
+        if self._way != "plain":
+            return None
+        candles = self._cursor.execute(load("staging_select_judgement")).fetchnumpy()
+        if candles.pop("odd").any():
+            return None
+        candles, repeated = _by_time(candles)
+        return None if repeated else candles
+
+    def _judged(self) -> Parsed:
+        select_bodies(self._cursor, self._picked)
+        self._cursor.execute(load("staging_create_judged_candle"))
         self._cursor.execute("delete from repeated_candle")
         candles, repeated = self._select_candles()
         if repeated:
@@ -141,10 +166,9 @@ class CandleParser:
         is_bad = any(row[4] for row in counts)
         return Parsed(candles, self._bad() if is_bad else [], {row[0]: row[2] for row in counts})
 
-    def _choose_way(self, replies: int) -> None:
+    def _choose_way(self, is_plain: bool) -> None:
         """Let `parsed_candle` be the plain way where that will do: it is planned much faster."""
-        ((plain,),) = self._cursor.execute(load("staging_create_plain_reply")).fetchall()
-        way = "plain" if plain == replies else "any"
+        way = "plain" if is_plain else "any"
         if way != self._way:
             self._cursor.execute(load(f"staging_create_parsed_{way}"))
             self._way = way
@@ -198,10 +222,11 @@ class CandleParser:
 
     def _pick(self, parts: Sequence[Part]) -> None:
         replies = [part.reply for part in parts]
+        self._picked = [reply.reply_id for reply in replies]
         self._cursor.execute(
             load("staging_create_wanted_reply"),
             {
-                "ids": [reply.reply_id for reply in replies],
+                "ids": self._picked,
                 "firsts": [reply.window.first for reply in replies],
                 "lasts": [reply.window.last for reply in replies],
                 "settled": [reply.settled_through for reply in replies],
@@ -209,6 +234,14 @@ class CandleParser:
                 "decides_last": [[run.last for run in part.decides] for part in parts],
             },
         )
+
+
+def offer_plain(cursor: duckdb.DuckDBPyConnection, bodies: Mapping[int, str]) -> int:
+    """Register those that are plain as `plain_column`, name them in `plain_reply`, count them."""
+    plain, candles = read_replies(bodies)
+    cursor.register("plain_column", candles)
+    cursor.execute(load("staging_create_plain_reply"), {"ids": plain})
+    return len(plain)
 
 
 def _by_time(columns: Columns) -> tuple[Columns, bool]:

@@ -10,23 +10,24 @@ import numpy as np
 
 from kitepipe.model import Interval
 from kitepipe.sql import load
+from kitepipe.staging_candles import offer_plain
 
 Columns = dict[str, Any]
 Rows = list[tuple[Any, ...]]
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)  # the window of a test's reply
 
-# In this order; plain_reply is a table, which each run makes anew.
+# In this order, after plain_reply, a table that each run makes anew.
 DEFINITIONS = (
     "picked",
     "segment",
-    "plain_reply",
     "cut_plain",
     "cut_json",
     "cut_typed",
     "plain_candle",
     "typed_candle",
     "parsed_any",
+    "judgement",
 )
 
 _TABLES = """
@@ -83,6 +84,8 @@ class Delta:
 def define(cursor: duckdb.DuckDBPyConnection) -> None:
     """Make what the statements stand on, once for a cursor: tables, macros, views."""
     cursor.execute(_TABLES)
+    cursor.execute("set variable interval_minutes = 1")
+    offer_plain(cursor, {})
     for name in DEFINITIONS:
         cursor.execute(load(f"staging_create_{name}"))
 
@@ -102,14 +105,15 @@ def parse(
     cursor: duckdb.DuckDBPyConnection, interval: Interval, *, typed_only: bool = False
 ) -> Parsed:
     """Run the chain over what was picked; `typed_only` closes the plain path."""
-    cursor.execute(load("staging_create_plain_reply"))
-    if typed_only:
-        cursor.execute("delete from plain_reply")
-    cursor.execute(load("staging_create_judged_candle"), {"interval_minutes": interval.minutes})
-    for name in ("repeated_candle", "candle", "quarantine"):
+    bodies = cursor.execute("select reply_id, body from staged_body").fetchall()
+    offer_plain(cursor, {} if typed_only else dict(bodies))
+    cursor.execute(f"set variable interval_minutes = {interval.minutes}")
+    for name in ("judged_candle", "repeated_candle", "quarantine"):
         cursor.execute(load(f"staging_create_{name}"))
+    candles = in_time_order(cursor.execute(load("staging_select_candles")).fetchnumpy())
+    cursor.register("candle", candles)
     return Parsed(
-        in_time_order(cursor.execute(load("staging_select_candles")).fetchnumpy()),
+        candles,
         [row[:4] for row in cursor.execute(load("staging_select_quarantine")).fetchall()],
         cursor.execute(load("staging_select_candle_counts")).fetchall(),
     )

@@ -110,8 +110,10 @@ def is_plain(cursor: duckdb.DuckDBPyConnection, text: str) -> bool:
     "text",
     [
         body([GOOD]),
-        body([GOOD, GOOD.replace("0]", "0,5]")]),
-        body([GOOD.replace("12.5", "123456789012345.123456789012345")]),
+        body([]),
+        body([GOOD.replace("0]", "0,5]"), GOOD.replace("0]", "0,123456789012345]")]),
+        body([GOOD.replace("12.5", "0.1234567890123"), GOOD.replace("12.5", "12345678901.123")]),
+        body([GOOD.replace("2024-01-10", "2024-02-29")]),
     ],
 )
 def test_kites_form_is_plain(cursor: duckdb.DuckDBPyConnection, text: str) -> None:
@@ -122,7 +124,11 @@ def test_kites_form_is_plain(cursor: duckdb.DuckDBPyConnection, text: str) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        body([]),
+        body([GOOD, GOOD.replace("0]", "0,5]")]),
+        body([GOOD.replace("12.5", "123456789012.123")]),
+        body([GOOD.replace("2024-01-10", "2023-02-29")]),
+        body([GOOD.replace("12.5", ".5")]),
+        body([GOOD.replace("12.5", "1.2.5")]),
         body([GOOD]) + "\n",
         body([GOOD]).replace(":", ": ", 1),
         body([GOOD + ","]),

@@ -1,5 +1,5 @@
 -- What became of the candles of each picked reply; an equal repetition is in `candles` only.
--- Reads: picked, judged_candle, repeated_candle. One row: a reply, also one without candles.
+-- Reads: wanted_reply, judged_candle, repeated_candle. One row: a reply, also one without candles.
 with judged as (
     select
         judged_candle.reply_id,
@@ -13,13 +13,13 @@ with judged as (
         and judged_candle.rule is null
 )
 select
-    picked.reply_id,
+    wanted_reply.reply_id,
     count(judged.fate) as candles,
     count(*) filter (where fate = 'held') as held,
     count(*) filter (where fate = 'superseded') as superseded,
     count(*) filter (where fate = 'kept' and bad) as quarantined,
     count(*) filter (where fate = 'kept' and not bad and again is not true) as good
-from picked
-left join judged on picked.reply_id = judged.reply_id
-group by picked.reply_id
-order by picked.reply_id
+from wanted_reply
+left join judged on wanted_reply.reply_id = judged.reply_id
+group by wanted_reply.reply_id
+order by wanted_reply.reply_id

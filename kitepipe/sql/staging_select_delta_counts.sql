@@ -1,12 +1,12 @@
 -- How many candles each reply changes in the warehouse.
--- Reads: picked, candle_delta. One row: a picked reply, also one that decides nothing.
+-- Reads: wanted_reply, candle_delta. One row: a wanted reply, also one that decides nothing.
 select
-    picked.reply_id,
+    wanted_reply.reply_id,
     count(*) filter (where change = 'new') as new,
     count(*) filter (where change = 'changed') as changed,
     count(*) filter (where change = 'gone') as gone,
     count(*) filter (where change = 'equal') as equal
-from picked
-left join candle_delta on picked.reply_id = candle_delta.reply_id
-group by picked.reply_id
-order by picked.reply_id
+from wanted_reply
+left join candle_delta on wanted_reply.reply_id = candle_delta.reply_id
+group by wanted_reply.reply_id
+order by wanted_reply.reply_id
