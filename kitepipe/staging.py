@@ -6,6 +6,7 @@ with it; each takes a cursor, and a cursor belongs to one thread.
 
 import contextlib
 import os
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,9 +26,12 @@ ARCHIVING = 3  # the version of a file from its first archive on: it has two tab
 # intervals take 2.3 s with this, 9 s with what a reader has.
 _PLANNING = {"memory_limit": "512MB", "threads": "2"}
 # A reader loads: series side by side, so each statement has one thread, and its rows keep their
-# order. `load` takes 296 MB as a whole and `replay` 289, at 1,000 replies (with 192 MB here 357 and
-# 355, and no faster); a reply of 1 MB that is parsed as JSON needs up to 96.
-_LOADING = {"memory_limit": "120MB", "threads": "1"}
+# order. `load` takes 227 MB as a whole and `replay` 218, at 1,000 replies, 209 and 203 at 100 (with
+# 120 MB here 300 and 291 at 1,000, and no faster).
+_LOADING = {"memory_limit": "48MB", "threads": "1"}
+# A reply of 1 MB that is parsed as JSON needs up to 96 MB.
+_JUDGING = {"memory_limit": "120MB", "threads": "1"}
+_JUDGES = threading.Lock()
 
 _HERE = Path()
 
@@ -119,7 +123,7 @@ class Staging:
     def sparing(self) -> Iterator[None]:
         """Take little memory meanwhile; more where `is_shared` with somebody who loads."""
         with self.cursor() as cursor:
-            _set(cursor, _LOADING if self.is_shared else _FETCHING)
+            _set(cursor, _JUDGING if self.is_shared else _FETCHING)
             try:
                 yield
             finally:
@@ -129,6 +133,18 @@ class Staging:
         """Return the size of the file and of the log beside it."""
         files = (self.path, log_of(self.path))
         return sum(file.stat().st_size for file in files if file.exists())
+
+
+@contextlib.contextmanager
+def roomy(cursor: Cursor) -> Iterator[None]:
+    """Let one thread at a time have the memory that it takes to parse odd replies in SQL."""
+    with _JUDGES:
+        ((limit,),) = cursor.execute("select current_setting('memory_limit')").fetchall()
+        _set(cursor, _JUDGING)
+        try:
+            yield
+        finally:
+            _set(cursor, {"memory_limit": limit})
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ A parser is for one thread; its temp tables are its own. The rules stand in the 
 `OHLCVCandle.validate()`.
 """
 
-import contextlib
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,15 +15,13 @@ import numpy.typing as npt
 
 from kitepipe.model import Interval, Window
 from kitepipe.sql import load
+from kitepipe.staging import roomy
 from kitepipe.staging_plain import read_replies
 from kitepipe.staging_replies import read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
 
 Columns = dict[str, npt.NDArray[Any]]
 
-# Replies that are not plain are parsed one after the other, however many load: each takes much of
-# the memory that a load has.
-_ODD = threading.Lock()
 _DEFINITIONS = (
     "picked",
     "segment",
@@ -128,16 +124,14 @@ class CandleParser:
 
     def parse(self, parts: Sequence[Part], interval: Interval) -> Parsed:
         """Return the candles of the dates that each reply decides, judged by every rule."""
-        is_plain = self._way == "plain" if parts is self._chosen else self.is_plain(parts)
-        with contextlib.nullcontext() if is_plain else _ODD:
-            return self._parse(interval)
-
-    def _parse(self, interval: Interval) -> Parsed:
+        if parts is not self._chosen:
+            self.is_plain(parts)
         self._cursor.execute(f"set variable interval_minutes = {interval.minutes}")
         if (clean := self._clean_candles()) is not None:
             parsed = Parsed(clean, [], dict.fromkeys(self._picked, 0))
         else:
-            parsed = self._judged()
+            with roomy(self._cursor):
+                parsed = self._judged()
         self._cursor.register("candle", parsed.candles)  # what `compare` and `checksum` read
         return parsed
 

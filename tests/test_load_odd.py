@@ -24,7 +24,10 @@ def _window(first: int) -> list[list[Any]]:
     return [[f"{at:%Y-%m-%dT%H:%M:%S}+0530", 1234.5, 1240.05, 1230, 1236, 99] for at in opens]
 
 
-@pytest.mark.parametrize("form", with_quick(["one bad candle in each reply", "objects"], 0))
+@pytest.mark.parametrize(
+    "form",
+    with_quick(["one bad candle in each reply", "objects", "a broken rule in each reply"], 0),
+)
 def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
     form: str, tmp_path: Path, timescale_dsn: str, look: Look
 ) -> None:
@@ -36,7 +39,7 @@ def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
             if form == "objects":
                 rows = [dict(zip(NAMES, row, strict=True)) for row in rows]
             else:
-                rows[7][1] = "x"
+                rows[7][1] = "x" if form.startswith("one") else 9999
             first = 60 * number
             hand.reply(first, first + 59, rows, symbol=symbol, interval=Interval.MINUTE)
     bad = 0 if form == "objects" else 16

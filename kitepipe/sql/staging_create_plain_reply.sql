@@ -3,7 +3,7 @@
 -- Parameter: $ids. Writes: temp table plain_reply. One row: a reply.
 -- The chain: plain_reply, judgement; where there are repetitions, bad or held ones judged_candle,
 -- repeated_candle and quarantine; and against what the warehouse has, candle_delta. 8 replies of
--- 15,400 candles on one core: XXX M candles a second, reading their bodies included, and 2.1 M for
+-- 15,400 candles on one core: 1.6 M candles a second, reading their bodies included, and 2.1 M for
 -- the delta.
 create or replace temp table plain_reply as
 select unnest($ids::bigint[]) as reply_id
