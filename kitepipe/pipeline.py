@@ -19,7 +19,7 @@ from kitepipe.load import works
 from kitepipe.model import Interval, utc_now
 from kitepipe.pipeline_load import instrument_ids, load, replay, unloaded
 from kitepipe.pipeline_run import fetch_and_load
-from kitepipe.pipeline_staging import archive, backup, compact
+from kitepipe.pipeline_staging import archive, backup, compact, rescue
 from kitepipe.plan import Bounds
 from kitepipe.prepare import Clock, fetching, kite_now, staging_door, take_dumps
 from kitepipe.progress import Progress, Silent
@@ -166,6 +166,7 @@ __all__ = [
     "plan_fetch",
     "process_instrument",
     "replay",
+    "rescue",
     "run",
     "status",
     "take_instruments",

@@ -1,4 +1,4 @@
-"""What is done to the staging file itself: `archive`, `staging compact`, `staging backup`."""
+"""What is done to the staging file itself: `archive`, `staging compact`, `backup`, `rescue`."""
 
 import shutil
 import time
@@ -14,6 +14,8 @@ from kitepipe.staging import Cursor, Staging, flush, log_of
 from kitepipe.staging_archive import Batch, archivable, archive_batch, room
 from kitepipe.staging_copy import copy_proven
 from kitepipe.staging_errors import ADVICE
+from kitepipe.staging_rescue import rescue as rescued
+from kitepipe.summary import Failure
 from kitepipe.summary_files import ArchiveReport, CopyReport
 from kitepipe.warehouse import DatabaseManager
 
@@ -122,11 +124,7 @@ def backup(
 ) -> CopyReport:
     """Make a proven copy of the staging file in `target`, which must not be there yet."""
     path, started = settings.staging, time.monotonic()
-    draft = target.with_name(target.name + ".new")
-    if target.exists():
-        raise UsageError(f"{target} is there already; name a new file for the backup")
-    if not target.parent.is_dir():
-        raise UsageError(f"{target}: there is no folder {target.parent}")
+    draft = _draft(target, "backup")
     with reading(path, wait=wait) as staging:
         before = staging.file_bytes()
         replies = _copied(path, draft, "backup", progress)
@@ -134,6 +132,35 @@ def backup(
         flush(target.parent)
     after = target.stat().st_size
     return CopyReport(str(target), before, after, replies, seconds=time.monotonic() - started)
+
+
+def rescue(
+    settings: Settings, target: Path, progress: Progress, *, wait: bool = False
+) -> CopyReport:
+    """Put what can be read of a damaged staging file into `target`, which must not be there yet.
+
+    A failure tells how many replies are lost; the next fetch asks for their dates again.
+    """
+    path, started = settings.staging, time.monotonic()
+    draft = _draft(target, "rescue")
+    with alone(path, "rescue", wait=wait), progress.meter("rescue", 100, "%") as meter:
+        kept, lost = rescued(path, draft, lambda parts: meter.advance(parts, ""))
+        draft.rename(target)
+        flush(target.parent)
+    failures = [Failure("replies", f"{lost} cannot be read; fetch asks for them again")]
+    return CopyReport(
+        *(str(target), path.stat().st_size, target.stat().st_size, kept),
+        seconds=time.monotonic() - started,
+        failures=failures if lost else [],
+    )
+
+
+def _draft(target: Path, verb: str) -> Path:
+    if target.exists():
+        raise UsageError(f"{target} is there already; name a new file for the {verb}")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target}: there is no folder {target.parent}")
+    return target.with_name(target.name + ".new")
 
 
 def _copied(source: Path, draft: Path, verb: str, progress: Progress) -> int:

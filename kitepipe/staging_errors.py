@@ -52,6 +52,6 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
     if type(error) is duckdb.Error or isinstance(error, _DAMAGED) or "read enough bytes" in text:
         return StagingError(
             f"staging {path}: the file is damaged: {line}; bring back a copy of it with its .wal, "
-            "or name another with 'staging'"
+            "or save what can be read with 'kitepipe staging rescue'"
         )
     return StagingError(f"staging {path}: {line}; {ADVICE}")

@@ -59,7 +59,7 @@ Commands:
   status       Show what is staged, what is loaded, and who is at work.
   verify       Compare staging and database, and name each difference.
   archive      Move loaded replies from staging into Parquet files.
-  staging      Look after the staging file: compact, backup.
+  staging      Look after the staging file: compact, backup, rescue.
   schema       Make the tables where they are missing, and name the server.
   doctor       Check configuration, session, Kite, staging and database.
   sandbox      Serve Kite's protocol on this machine, for trials.

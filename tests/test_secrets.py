@@ -49,7 +49,7 @@ def _in_files(folder: Path) -> dict[str, list[str]]:
     """Return the files that hold a secret or are named by one, and whose."""
     files = {str(file): file for file in folder.rglob("*") if file.is_file()}
     found = {name: _told(name) + _told(file.read_bytes()) for name, file in files.items()}
-    assert len(found) > 3
+    assert len(found) >= 3
     return {name: secrets for name, secrets in found.items() if secrets}
 
 
@@ -57,12 +57,13 @@ def _in_files(folder: Path) -> dict[str, list[str]]:
 def test_a_whole_run_tells_no_secret(form: str, box: Box, look: Look) -> None:
     """Every verb with debug logging; staging, archive, locks, temporary files and the database."""
     options = ("--verbose", "--log-format", form)
-    verbs = [("doctor",), ("instruments", *ONE), ("fetch", *ONE), ("load",), ("run", *ONE)]
-    verbs += [("status", "--gaps"), ("archive",), ("replay",), ("verify",)]
+    verbs = [("instruments",), ("fetch", *ONE), ("load",), ("run", *ONE)]
+    verbs += [("status", "--gaps"), ("doctor",), ("archive",), ("replay",), ("verify",)]
     verbs += [("staging", "compact"), ("staging", "backup", "copy.duckdb")]
     for verb in verbs:
         ended = box.kitepipe(*verb, *options)
-        assert (ended.code, _told(ended.out + ended.err)) == (0, []), (verb, ended.err)
+        fine = (0, 3) if verb == ("doctor",) else (0,)  # it may find fault with the machine
+        assert (ended.code in fine, _told(ended.out + ended.err)) == (True, []), (verb, ended.err)
     assert _in_files(box.folder) == {}
     names = look("select table_name from information_schema.tables where table_name ~ '^kite_'")
     for (name,) in names:
@@ -76,8 +77,9 @@ def test_failures_tell_no_secret(box: Box, kite: Sandbox, tmp_path: Path) -> Non
     assert (bug.code, "IndexError" in bug.err) == (1, True)
     kite.expire_token()
     refused = box.kitepipe("run", *ONE, "--refetch", "--verbose")
-    box.dsn = make_dsn(box.dsn, port=1)
+    up, box.dsn = box.dsn, make_dsn(box.dsn, port=1)
     down = box.kitepipe("load", "--verbose")
+    box.dsn = up
     box.staging.write_bytes(b"no DuckDB file" * 1000)
     damaged = box.kitepipe("load", "--verbose")
     assert [refused.code, down.code, damaged.code] == [10, 13, 12]

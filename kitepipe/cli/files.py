@@ -1,4 +1,4 @@
-"""The verbs about the staging file itself: archive, staging compact, staging backup."""
+"""The verbs about the staging file itself: archive, staging compact, backup and rescue."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def archive(settings: Settings, dry_run: bool, wait: bool, as_json: bool) -> int
 @click.group(epilog="\b\nExample:\n  kitepipe staging compact")
 @common_options
 def staging() -> None:
-    """Look after the staging file: compact, backup."""
+    """Look after the staging file: compact, backup, rescue."""
 
 
 @staging.command(cls=Verb, example="kitepipe staging compact")
@@ -65,4 +65,21 @@ def backup(settings: Settings, file: Path, wait: bool, as_json: bool) -> int:
 
     return carry_out(
         "backup", as_json, lambda bars: pipeline.backup(settings, file, bars, wait=wait)
+    )
+
+
+@staging.command(cls=Verb, example="kitepipe staging rescue rescued.duckdb")
+@click.argument("file", type=click.Path(path_type=Path))
+@wait_option
+@json_option
+@file_options
+def rescue(settings: Settings, file: Path, wait: bool, as_json: bool) -> int:
+    """Save what can be read of a damaged staging file into a new FILE.
+
+    Each reply in it is proven by its hash. The next fetch asks for what is lost again.
+    """
+    from kitepipe import pipeline
+
+    return carry_out(
+        "rescue", as_json, lambda bars: pipeline.rescue(settings, file, bars, wait=wait)
     )

@@ -23,7 +23,7 @@ _MOST_CHANGES = 4
 
 def bad_bytes(soak: Soak, number: int) -> None:
     """Damage plain replies: each is refused as no success, or each candle of it has its verdict."""
-    draw = soak.random
+    draw = soak.draw
     with duckdb.connect() as database, database.cursor() as cursor, BodyInspector() as inspector:
         define(cursor)
         for _ in range(number):

@@ -21,7 +21,7 @@ def database_faults(soak: Soak, number: int) -> None:
 
 
 def _suffer(life: Life) -> None:
-    draw = life.soak.random
+    draw = life.soak.draw
     life.box.kitepipe("run", *WANTED, "--max-requests", "3")
     for _ in range(3):
         kinds = [kind for kind in _FAULTS if life.soak.may_crash or kind != _WITH_CRASHES]
@@ -78,7 +78,7 @@ def _read_only(life: Life) -> None:
 
 def _foreign(life: Life) -> None:
     """Insert candles that kitepipe is about to load, with other values."""
-    for exchange, symbol, interval, at, *_ in life.soak.random.sample(life.soak.whole, 50):
+    for exchange, symbol, interval, at, *_ in life.soak.draw.sample(life.soak.whole, 50):
         life.look(
             "insert into kite_ohlcv_historic (instrument_id, candle_interval, date, open, high, "
             "low, close, volume, batch_id) select instrument_id, %s, %s, 1, 1, 1, 1, 1, 1 "
@@ -90,7 +90,7 @@ def _foreign(life: Life) -> None:
 
 def _alter(life: Life, what: str) -> None:
     ((name,),) = life.look("select quote_ident(current_database())")
-    life.look(f"set default_transaction_read_only = off; alter database {name} {what}")
+    life.look(f"begin read write; alter database {name} {what}; commit")
 
 
 def _mend(life: Life) -> None:

@@ -24,7 +24,7 @@ def kills(soak: Soak, number: int) -> None:
 
 
 def _die_again_and_again(life: Life) -> None:
-    draw = life.soak.random
+    draw = life.soak.draw
     for _ in range(KILLS_A_LIFE):
         verb = draw.choice(list(_VERBS))
         arguments, seconds = _VERBS[verb]

@@ -14,7 +14,7 @@ _ENVIRON = {
     "KITEPIPE_MAX_ATTEMPTS": "3",
     "KITEPIPE_TIMEOUT_S": "0.5",
     "KITEPIPE_BACKOFF_BASE_S": "0.01",
-    "KITEPIPE_BACKOFF_MAX_S": "0.05",
+    "KITEPIPE_BACKOFF_CAP_S": "0.05",
 }
 
 
@@ -24,7 +24,7 @@ def kite_faults(soak: Soak, number: int) -> None:
 
 
 def _suffer(life: Life) -> None:
-    draw = life.soak.random
+    draw = life.soak.draw
     kinds = [kind for kind in KINDS if kind not in (OK, *_ENDS_THE_RUN)]
     life.box.environ = _ENVIRON
     for _ in range(3):

@@ -1,0 +1,95 @@
+"""What can be read of a damaged staging file, in a new one: replies that are proven, and no others.
+
+DuckDB tells a damaged block by its checksum. What was asked and answered must be readable whole;
+bodies are taken table by table, and one by one where a table has a damaged block. A reply without
+its body is as if it was never fetched: the next fetch asks for its dates again.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from kitepipe.errors import StagingError
+from kitepipe.sql import load
+from kitepipe.staging import CONFIG, Cursor, flush
+from kitepipe.staging_copy import discard
+from kitepipe.staging_errors import is_the_files, translated
+
+
+def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> tuple[int, int]:
+    """Fill the new file `target` with what can be read; return replies rescued, and lost.
+
+    `advance` is told how many of a hundred parts are done. Raises StagingError where too much is
+    damaged for anything to be told: then there is no `target`.
+    """
+    discard(target)
+    try:
+        with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
+            with translated(source):
+                database.execute("attach ? as source (read_only)", [str(source)])
+            with translated(target):
+                database.execute("attach ? as target", [str(target)])
+                database.execute("copy from database source to target (schema)")
+            _copy(database, source, advance)
+            with translated(target):
+                lost = _forget_lost(database)
+                ((kept,),) = database.execute("select count(*) from target.reply").fetchall()
+                database.execute("detach target")
+        flush(target)
+    except BaseException:
+        discard(target)
+        raise
+    return int(kept), lost
+
+
+def _copy(database: Cursor, source: Path, advance: Callable[[int], None]) -> None:
+    rows = database.execute(load("staging_select_tables")).fetchall()
+    done = 0
+    for number, (table, is_body) in enumerate(rows, start=1):
+        if not _insert(database, table):
+            if not is_body:
+                raise StagingError(
+                    f"staging {source}: table {table} cannot be read, and without it nothing can "
+                    "be told of the replies; bring back a copy, or name another file with "
+                    "'staging': fetch goes on from what the database has"
+                )
+            _copy_bodies(database, table)
+        if (parts := 100 * number // len(rows)) > done:
+            advance(parts - done)
+            done = parts
+
+
+def _copy_bodies(database: Cursor, table: str) -> None:
+    """Take the bodies of a table one by one."""
+    number = None if table == "body_open" else int(table.removeprefix("body_"))
+    which = {"body_table": number}
+    for (reply_id,) in database.execute(load("staging_select_sealed_replies"), which).fetchall():
+        _insert(database, table, f"where reply_id = {int(reply_id)}")
+
+
+def _insert(database: Cursor, table: str, where: str = "") -> bool:
+    """Copy rows; False where a block that holds some of them is damaged."""
+    try:
+        database.execute(f'insert into target."{table}" select * from source."{table}" {where}')
+    except duckdb.Error as error:
+        if not is_the_files(error):
+            raise
+        return False
+    return True
+
+
+def _forget_lost(database: Cursor) -> int:
+    """Remove bodies that are not what Kite sent, then replies without a body; return how many."""
+    database.execute("use target")
+    rows = database.execute(load("staging_select_tables")).fetchall()
+    tables = [table for table, is_body in rows if is_body]
+    for table in tables:
+        database.execute(load("staging_delete_unproven").format(table=table))
+    has_archive = database.execute(load("staging_select_has_archive")).fetchall()
+    kept = [f"select reply_id from {table}" for table in tables]
+    kept += ["select reply_id from archived_body"] if has_archive else []
+    lost = load("staging_delete_lost").format(kept=" union all ".join(kept))
+    count = len(database.execute(lost).fetchall())
+    database.execute("use memory")
+    return count
