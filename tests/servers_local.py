@@ -58,7 +58,7 @@ class Programs:
         owner = self.owner()
         prefix: list[str] = []
         if owner and self._chrooted:
-            if _can_mount():
+            if can_mount():
                 prefix = ["unshare", "--mount", "sh", "-c", _WITH_MEMORY, str(self.root)]
             prefix += ["chroot", f"--userspec={owner[0]}:{owner[1]}", str(self.root)]
         elif owner:
@@ -74,7 +74,7 @@ class Programs:
             parent = _MEMORY
         else:
             parent = Path(tempfile.gettempdir())
-        if self._chrooted and not (parent == _MEMORY and _can_mount()):
+        if self._chrooted and not (parent == _MEMORY and can_mount()):
             parent = self.root / "var/tmp"
         _sweep(parent)
         home = Path(tempfile.mkdtemp(prefix=f"kitepipe-test-{os.getpid()}-", dir=parent))
@@ -91,7 +91,7 @@ class Programs:
 
 
 @cache
-def _can_mount() -> bool:
+def can_mount() -> bool:
     """Return whether a process may have mounts of its own, which end with it."""
     tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
     return tried.returncode == 0
