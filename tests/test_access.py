@@ -1,5 +1,7 @@
-"""Nobody gets in: TLS is verified, and what listens here is reached from this machine only."""
+"""Nobody gets in: TLS is verified, what listens is reached from here only, roles may do little."""
 
+import os
+import re
 import socket
 import ssl
 import threading
@@ -10,16 +12,20 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from psycopg2.extensions import make_dsn
 
 from kitepipe.cli.listen import catch_redirect
 from kitepipe.config import ConfigLoader
 from kitepipe.errors import UsageError
-from tests.box_help import Box
+from tests.box_help import ROOT, Box
+from tests.load_help import candles, with_schema
 from tests.sandbox_asking import sandbox
+from tests.servers import looking
 from tests.servers_local import free_port
 
 ELSEWHERE = "127.0.0.2"  # reaches what listens on every address, not what does on 127.0.0.1
@@ -119,3 +125,31 @@ def test_a_login_listens_on_the_loopback_only() -> None:
             browser.sendall(b"GET /?request_token=x&status=success HTTP/1.0\r\n\r\n")
             browser.recv(1 << 16)
         thread.join(10)
+
+
+def test_a_role_with_the_grants_of_the_readme_does_everything_but_the_schema(
+    timescale_dsn: str, tmp_path: Path
+) -> None:
+    """No superuser, no owner: rows of the tables are enough, and no more is granted."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (grants,) = re.findall(r"```sql\n(create role kite_loader.*?)```", readme, re.DOTALL)
+    loader, reader = (f"kite_{name}_{os.getpid()}" for name in ("loader", "reader"))
+    grants = grants.replace("kite_loader", loader).replace("kite_reader", reader)
+    one = ("--exchanges", "NSE", "--tradingsymbols", "NSE:INFY", "--from", "2026-01-01")
+    verbs = [("run", *one), ("load",), ("replay",), ("verify",), ("status", "--gaps")]
+    with sandbox(other_rate_limit=1000) as kite, looking(with_schema(timescale_dsn)) as look:
+        look(grants)
+        try:
+            box = Box(tmp_path, kite, make_dsn(timescale_dsn, user=loader))
+            for verb in [*verbs, ("archive",), ("replay",)]:
+                ended = box.kitepipe(*verb)
+                assert ended.code == 0, (verb, ended.err)
+            assert len(candles(look)) > 200
+            with looking(make_dsn(timescale_dsn, user=reader)) as read:
+                assert len(read("select * from kite_ohlcv")) == len(candles(look))
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    read("delete from kite_ohlcv_historic")
+            with looking(box.dsn) as load, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                load("drop table kite_quarantine")
+        finally:
+            look(f"drop owned by {loader}, {reader}; drop role {loader}, {reader}")
