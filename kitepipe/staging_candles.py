@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from kitepipe.candle_checksum import checksum
 from kitepipe.model import Interval, Window
 from kitepipe.sql import load
 from kitepipe.staging import roomy
@@ -91,6 +92,7 @@ class CandleParser:
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
         self._kept: Mapping[int, str] = {}
+        self._candles: Columns = {}
         self._way = "plain"
         self._chosen: Sequence[Part] | None = None
         select_bodies(cursor, [])
@@ -132,7 +134,8 @@ class CandleParser:
         else:
             with roomy(self._cursor):
                 parsed = self._judged()
-        self._cursor.register("candle", parsed.candles)  # what `compare` and `checksum` read
+        self._candles = parsed.candles
+        self._cursor.register("candle", parsed.candles)  # what `compare` reads
         return parsed
 
     def _clean_candles(self) -> Columns | None:
@@ -194,9 +197,7 @@ class CandleParser:
 
     def checksum(self) -> tuple[int, int]:
         """Return count and integer checksum of what `parse` gave last."""
-        # fetchone would leave the result open, and the cursor busy with it
-        ((count, checksum),) = self._cursor.execute(load("staging_select_checksum")).fetchall()
-        return int(count), int(checksum)
+        return checksum(self._candles)
 
     def differences(
         self, existing: Mapping[str, npt.NDArray[Any]], most: int
