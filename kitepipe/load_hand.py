@@ -17,7 +17,7 @@ _ATTEMPTS = 4  # again after 1, 2 and 4 s: a server that restarts is back by the
 
 
 class Hand:
-    """One connection and one parser; a lost connection is opened again.
+    """One connection and one parser; opened when it is needed first, and again when it is lost.
 
     `sleep` waits between attempts and may raise to end them.
     """
@@ -26,7 +26,7 @@ class Hand:
         self, warehouse: DatabaseManager, parser: CandleParser, sleep: Callable[[float], None]
     ) -> None:
         self.warehouse, self.parser = warehouse, parser
-        self._lost = False
+        self._is_open = False
         self._retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_exponential(multiplier=1),
@@ -40,9 +40,9 @@ class Hand:
         """Call `work`, and call it again after a collision or a lost connection."""
 
         def attempt() -> T:
-            if self._lost:
+            if not self._is_open:
                 self.warehouse.open()
-                self._lost = False
+                self._is_open = True
             return work(*arguments)
 
         return self._retrying(attempt)
@@ -52,7 +52,7 @@ class Hand:
         log.warning("%s; trying again", error)
         if not isinstance(error, Collision):
             self.warehouse.close()
-            self._lost = True
+            self._is_open = False
 
 
 def _starts_again(error: BaseException) -> bool:

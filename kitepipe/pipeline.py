@@ -84,7 +84,7 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
         DatabaseManager(dsn) as warehouse,
         reading(settings.staging, wait=False, archive=settings.archive) as staging,
         staging.cursor() as cursor,
-        closing(CandleParser(staging.cursor())) as parser,
+        closing(CandleParser(staging)) as parser,
     ):
         warehouse.check_schema()
         ids = instrument_ids(warehouse, staging, cursor)

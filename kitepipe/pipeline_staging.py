@@ -8,7 +8,7 @@ from pathlib import Path
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
 from kitepipe.errors import StagingError, UsageError
-from kitepipe.holder import alone, reading, writing
+from kitepipe.holder import alone, reading, unopened, writing
 from kitepipe.progress import Progress
 from kitepipe.staging import Cursor, Staging, flush, log_of
 from kitepipe.staging_archive import Batch, archivable, archive_batch, room
@@ -143,15 +143,23 @@ def rescue(
     """
     path, started = settings.staging, time.monotonic()
     draft = _draft(target, "rescue")
-    with alone(path, "rescue", wait=wait), progress.meter("rescue", 100, "%") as meter:
-        kept, lost = rescued(path, draft, lambda parts: meter.advance(parts, ""))
-        draft.rename(target)
-        flush(target.parent)
-    failures = [Failure("replies", f"{lost} cannot be read; fetch asks for them again")]
+    try:
+        with unopened(path, wait=wait), progress.meter("rescue", 100, "%") as meter:
+            saved = rescued(path, draft, lambda parts: meter.advance(parts, ""))
+            draft.rename(target)
+            flush(target.parent)
+    except OSError as error:
+        raise StagingError(f"staging {draft}: {error.strerror}; {ADVICE}") from error
+    failures = []
+    if saved.lost:
+        why = f"{saved.lost} cannot be read; fetch asks for them again"
+        failures.append(Failure("replies", why))
+    if saved.log_lost:
+        failures.append(Failure(log_of(path).name, "cannot be read; fetch asks for it again"))
     return CopyReport(
-        *(str(target), path.stat().st_size, target.stat().st_size, kept),
+        *(str(target), path.stat().st_size, target.stat().st_size, saved.replies),
         seconds=time.monotonic() - started,
-        failures=failures if lost else [],
+        failures=failures,
     )
 
 

@@ -6,9 +6,8 @@ with it; each takes a cursor, and a cursor belongs to one thread.
 
 import contextlib
 import os
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,27 +17,23 @@ from kitepipe.errors import StagingError
 from kitepipe.model import utc_now
 from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
+from kitepipe.staging_memory import (
+    FETCHING_BESIDE_LOADERS_MB,
+    FETCHING_MB,
+    PLANNING_MB,
+    READING_MB,
+    Memory,
+)
 
 SCHEMA_VERSION = 2
 ARCHIVING = 3  # the version of a file from its first archive on: it has two tables more
 
-# The file's own pages fill what memory they may. A writer plans: 100,000 instruments at eight
-# intervals take 2.3 s with this, 9 s with what a reader has.
-_PLANNING = {"memory_limit": "512MB", "threads": "2"}
-# A reader loads: series side by side, so each statement has one thread, and its rows keep their
-# order. `load` takes 227 MB as a whole and `replay` 218, at 1,000 replies, 209 and 203 at 100 (with
-# 120 MB here 300 and 291 at 1,000, and no faster).
-_LOADING = {"memory_limit": "48MB", "threads": "1"}
-# A reply of 1 MB that is parsed as JSON needs up to 96 MB.
-_JUDGING = {"memory_limit": "120MB", "threads": "1"}
-_JUDGES = threading.Lock()
+# A reader loads series side by side: each statement has one thread, and its rows keep their order.
+_PLANNING_THREADS = 2
+_PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(_PLANNING_THREADS)}
+_READING = {"memory_limit": f"{READING_MB}MB", "threads": "1"}
 
 _HERE = Path()
-
-# Bodies that are sealed are not read again by whoever only fetches: without this their pages fill
-# all the memory that there is to have, 30 MB for 1,000 replies of 1 MB. Compressing a seal in two
-# threads is no faster than in one, and takes 50 MB more.
-_FETCHING = {"memory_limit": "96MB", "threads": "1"}
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
@@ -48,11 +43,12 @@ Cursor = duckdb.DuckDBPyConnection
 class Staging:
     """An open staging file; make one with `Staging.write` or `Staging.read`."""
 
-    def __init__(self, path: Path, database: Cursor, archive: Path) -> None:
+    def __init__(self, path: Path, database: Cursor, archive: Path, *, writes: bool) -> None:
         self.path = path
         self._archive = archive
         self.is_shared = False
         self._database = database
+        self.memory = Memory(database, PLANNING_MB if writes else READING_MB)
         self._version, self.staging_id, self.api_root, self.created_at = _check_setup(
             path, database
         )
@@ -71,7 +67,7 @@ class Staging:
             _create(path, api_root)
         database = _open(path, read_only=False)
         try:
-            staging = cls(path, database, archive)
+            staging = cls(path, database, archive, writes=True)
             if api_root not in (None, staging.api_root):
                 raise StagingError(
                     f"staging {path}: it holds replies of {staging.api_root}, and api_root is "
@@ -89,7 +85,7 @@ class Staging:
             raise _missing(path)
         database = _open(path, read_only=True)
         try:
-            return cls(path, database, archive)
+            return cls(path, database, archive, writes=False)
         except BaseException:
             database.close()
             raise
@@ -122,29 +118,18 @@ class Staging:
     @contextlib.contextmanager
     def sparing(self) -> Iterator[None]:
         """Take little memory meanwhile; more where `is_shared` with somebody who loads."""
-        with self.cursor() as cursor:
-            _set(cursor, _JUDGING if self.is_shared else _FETCHING)
+        base = FETCHING_BESIDE_LOADERS_MB if self.is_shared else FETCHING_MB
+        with self.cursor() as cursor, self.memory.based(base):
+            cursor.execute("set threads = 1")  # two compress a seal no faster, and take 50 MB more
             try:
                 yield
             finally:
-                _set(cursor, _PLANNING)
+                cursor.execute(f"set threads = {_PLANNING_THREADS}")
 
     def file_bytes(self) -> int:
         """Return the size of the file and of the log beside it."""
         files = (self.path, log_of(self.path))
         return sum(file.stat().st_size for file in files if file.exists())
-
-
-@contextlib.contextmanager
-def roomy(cursor: Cursor) -> Iterator[None]:
-    """Let one thread at a time have the memory that it takes to parse odd replies in SQL."""
-    with _JUDGES:
-        ((limit,),) = cursor.execute("select current_setting('memory_limit')").fetchall()
-        _set(cursor, _JUDGING)
-        try:
-            yield
-        finally:
-            _set(cursor, {"memory_limit": limit})
 
 
 @contextlib.contextmanager
@@ -221,7 +206,7 @@ def _open(path: Path, *, read_only: bool) -> Cursor:
         return duckdb.connect(
             os.path.realpath(path),
             read_only=read_only,
-            config=CONFIG | (_LOADING if read_only else _PLANNING),
+            config=CONFIG | (_READING if read_only else _PLANNING),
         )
     except duckdb.Error as error:
         raise told(path, error) from error
@@ -264,10 +249,3 @@ def _check_setup(path: Path, database: Cursor) -> tuple[int, str, str, datetime]
             "use the kitepipe that made it, or name another file with 'staging'"
         )
     return version, staging_id, api_root, created_at.replace(tzinfo=UTC)
-
-
-def _set(cursor: Cursor, settings: Mapping[str, str]) -> None:
-    """Change settings of the whole database; what cannot be had now stays as it is."""
-    for name, value in settings.items():
-        with contextlib.suppress(duckdb.Error):
-            cursor.execute(f"set {name} = '{value}'")

@@ -4,6 +4,7 @@ A parser is for one thread; its temp tables are its own. The rules stand in the 
 `OHLCVCandle.validate()`.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,13 +17,15 @@ import numpy.typing as npt
 from kitepipe.candle_checksum import checksum
 from kitepipe.model import Interval, Window
 from kitepipe.sql import load
-from kitepipe.staging import roomy
+from kitepipe.staging import Staging
 from kitepipe.staging_plain import read_replies
-from kitepipe.staging_replies import read_bodies, select_bodies
+from kitepipe.staging_replies import read_archived_bodies, read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
 
 Columns = dict[str, npt.NDArray[Any]]
 
+# From here on replies that SQL has to judge one by one are judged by one thread at a time.
+_LARGE_BYTES = 256 * 1024
 _DEFINITIONS = (
     "picked",
     "segment",
@@ -65,7 +68,7 @@ class Parsed:
     """The candles of some replies of one series.
 
     `candles` are the good ones by time: reply_id, at_us (UTC microseconds), open, high, low,
-    close, volume, oi (masked where there is none). `held` and `quarantined` count by reply_id.
+    close, volume, oi (masked where there is none). `held` counts by reply_id.
     """
 
     candles: Columns
@@ -89,37 +92,49 @@ class Delta:
 class CandleParser:
     """Parses replies on a cursor of its own."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = cursor
+    def __init__(self, staging: Staging) -> None:
+        self._memory, self._cursor = staging.memory, staging.cursor()
         self._kept: Mapping[int, str] = {}
         self._candles: Columns = {}
         self._way = "plain"
         self._chosen: Sequence[Part] | None = None
-        select_bodies(cursor, [])
+        try:
+            self._define()
+        except BaseException:
+            self._cursor.close()
+            raise
+
+    def _define(self) -> None:
+        """Make views and macros, bound to the temp tables when they are used."""
+        select_bodies(self._cursor, [])
         self._pick([])
-        offer_plain(cursor, {})
-        cursor.execute("set variable interval_minutes = 1")
-        for name in _DEFINITIONS:  # views and macros, bound to the temp tables when they are used
-            cursor.execute(load(f"staging_create_{name}"))
+        offer_plain(self._cursor, {})
+        self._cursor.execute("set variable interval_minutes = 1")
+        for name in _DEFINITIONS:
+            self._cursor.execute(load(f"staging_create_{name}"))
 
     def close(self) -> None:
         """Give the cursor back, and with it the temp tables."""
         self._cursor.close()
 
-    def keep_bodies(self, reply_ids: Sequence[int], *, archived: bool = True) -> None:
-        """Read these bodies in one go; `parse` finds them there (many small series at once)."""
-        self._kept = read_bodies(self._cursor, reply_ids, archived=archived)
+    def keep_bodies(self, reply_ids: Sequence[int]) -> None:
+        """Read these bodies in one go, but for archived ones (many small series at once)."""
+        self._kept = read_bodies(self._cursor, reply_ids)
 
     def is_plain(self, parts: Sequence[Part]) -> bool:
         """Tell whether all these replies have Kite's plain form, which takes little memory.
 
         `parse`, given the same list next, does not look again.
         """
+        self._chosen = None
         self._pick(parts)
         if self._kept.keys() >= set(self._picked):
             bodies = {reply_id: self._kept[reply_id] for reply_id in self._picked}
         else:
             bodies = read_bodies(self._cursor, self._picked)
+            if away := set(self._picked) - bodies.keys():
+                with self._memory.for_a_judge():
+                    bodies |= read_archived_bodies(self._cursor, sorted(away))
         self._choose_way(offer_plain(self._cursor, bodies) == len(parts))
         self._chosen = parts
         return self._way == "plain"
@@ -132,7 +147,7 @@ class CandleParser:
         if (clean := self._clean_candles()) is not None:
             parsed = Parsed(clean, [], dict.fromkeys(self._picked, 0))
         else:
-            with roomy(self._cursor):
+            with self._room(parts):
                 parsed = self._judged()
         self._candles = parsed.candles
         self._cursor.register("candle", parsed.candles)  # what `compare` reads
@@ -141,7 +156,7 @@ class CandleParser:
     def _clean_candles(self) -> Columns | None:
         """Return the candles where all are plain, good and decided; None where any is not.
 
-        It is so nearly always, and then one look at them is enough.
+        So is what a history brings, and then one look at them is enough.
         """
         if self._way != "plain":
             return None
@@ -152,7 +167,8 @@ class CandleParser:
         return None if repeated else candles
 
     def _judged(self) -> Parsed:
-        select_bodies(self._cursor, self._picked)
+        if self._way == "any":
+            select_bodies(self._cursor, self._picked)
         self._cursor.execute(load("staging_create_judged_candle"))
         self._cursor.execute("delete from repeated_candle")
         candles, repeated = self._select_candles()
@@ -175,7 +191,13 @@ class CandleParser:
         candles = self._cursor.execute(load("staging_select_candles")).fetchnumpy()
         return _by_time(candles)
 
+    def _room(self, parts: Sequence[Part]) -> contextlib.AbstractContextManager[None]:
+        is_large = sum(part.reply.bytes for part in parts) > _LARGE_BYTES
+        return self._memory.for_a_judge() if is_large else contextlib.nullcontext()
+
     def _bad(self) -> list[BadCandle]:
+        if self._way == "plain":  # their texts were not needed in SQL until now
+            select_bodies(self._cursor, self._picked)
         self._cursor.execute(load("staging_create_quarantine"))
         rows = self._cursor.execute(load("staging_select_quarantine")).fetchall()
         return [BadCandle(*row) for row in rows]

@@ -96,5 +96,6 @@ def _count(database: Cursor, table: str) -> int:
 def _unproven(source: Path, what: str) -> StagingError:
     return StagingError(
         f"staging {source}: {what} cannot be proven: the file is damaged, or its disk is; bring "
-        "back a copy of it with its .wal. Nothing was changed"
+        "back a copy of it with its .wal, or save what can be read with 'kitepipe staging rescue'. "
+        "Nothing was changed"
     )

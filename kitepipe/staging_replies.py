@@ -208,22 +208,25 @@ def select_bodies(cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int]) -
             cursor.execute(f"insert into staged_body {query}", {"ids": ids})
 
 
-def read_bodies(
-    cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int], *, archived: bool = True
-) -> dict[int, str]:
-    """Return these replies' bodies; those that are archived only where `archived` says so.
+def read_bodies(cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int]) -> dict[int, str]:
+    """Return these replies' bodies, but for those that are archived.
 
-    It takes two thirds of what `select_bodies` takes. Raises ArchiveOutOfReach.
+    It takes two thirds of what `select_bodies` takes.
     """
     bodies: dict[int, str] = {}
     with transaction(cursor):
         outside = archived_among(cursor, reply_ids)
         for query, ids in _in_the_file(cursor, set(reply_ids) - outside):
             bodies.update(cursor.execute(query, {"ids": ids}).fetchall())
-    if outside and archived:
-        select_bodies(cursor, sorted(outside))
-        bodies.update(cursor.execute("select reply_id, body from staged_body").fetchall())
     return bodies
+
+
+def read_archived_bodies(
+    cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int]
+) -> dict[int, str]:
+    """Return these archived replies' bodies. Raises ArchiveOutOfReach."""
+    select_bodies(cursor, reply_ids)
+    return dict(cursor.execute("select reply_id, body from staged_body").fetchall())
 
 
 def _in_the_file(

@@ -5,24 +5,57 @@ bodies are taken table by table, and one by one where a table has a damaged bloc
 its body is as if it was never fetched: the next fetch asks for its dates again.
 """
 
+import os
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import CONFIG, Cursor, flush
+from kitepipe.staging import CONFIG, Cursor, flush, log_of
 from kitepipe.staging_copy import discard
 from kitepipe.staging_errors import is_the_files, translated
 
 
-def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> tuple[int, int]:
-    """Fill the new file `target` with what can be read; return replies rescued, and lost.
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """How many replies were saved and how many lost; `log_lost`: what stood in the log too."""
 
-    `advance` is told how many of a hundred parts are done. Raises StagingError where too much is
-    damaged for anything to be told: then there is no `target`.
+    replies: int
+    lost: int
+    log_lost: bool = False
+
+
+def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
+    """Fill the new file `target` with what can be read of `source`, which is not written to.
+
+    Where the log beside it cannot be read, the file is taken as it was before. `advance` is told
+    how many of a hundred parts are done. Raises StagingError where too much is damaged for anything
+    to be told: then there is no `target`.
     """
+    source = Path(os.path.realpath(source))
+    try:
+        return _rescue(source, target, advance)
+    except StagingError:
+        if not log_of(source).exists():
+            raise
+    without_log = target.with_name(target.name + ".source")  # DuckDB looks for a log beside it
+    without_log.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, without_log)
+        except OSError:  # another disk
+            shutil.copy(source, without_log)
+        saved = _rescue(without_log, target, advance)
+    finally:
+        without_log.unlink(missing_ok=True)
+    return Rescued(saved.replies, saved.lost, log_lost=True)
+
+
+def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
     discard(target)
     try:
         with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
@@ -31,16 +64,16 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> tuple[
             with translated(target):
                 database.execute("attach ? as target", [str(target)])
                 database.execute("copy from database source to target (schema)")
-            _copy(database, source, advance)
-            with translated(target):
+                _copy(database, source, advance)
                 lost = _forget_lost(database)
                 ((kept,),) = database.execute("select count(*) from target.reply").fetchall()
                 database.execute("detach target")
+        shutil.copymode(source, target)
         flush(target)
     except BaseException:
         discard(target)
         raise
-    return int(kept), lost
+    return Rescued(int(kept), lost)
 
 
 def _copy(database: Cursor, source: Path, advance: Callable[[int], None]) -> None:
@@ -70,8 +103,17 @@ def _copy_bodies(database: Cursor, table: str) -> None:
 
 def _insert(database: Cursor, table: str, where: str = "") -> bool:
     """Copy rows; False where a block that holds some of them is damaged."""
+    if not _is_readable(database, table, where):
+        return False
+    database.execute(f'insert into target."{table}" select * from source."{table}" {where}')
+    return True
+
+
+def _is_readable(database: Cursor, table: str, where: str) -> bool:
     try:
-        database.execute(f'insert into target."{table}" select * from source."{table}" {where}')
+        database.execute(f'select sum(hash(t)) from source."{table}" as t {where}').fetchall()
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         if not is_the_files(error):
             raise

@@ -24,7 +24,7 @@ class ArchiveReport(Report):
 
 @dataclass(frozen=True, slots=True)
 class CopyReport(Report):
-    """`staging compact` and `staging backup`: the file, its size before and after, its bodies."""
+    """`staging compact`, `backup` and `rescue`: the file, its size before and after, its bodies."""
 
     file: str = ""
     bytes_before: int = 0

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -117,8 +118,9 @@ def test_a_login_listens_on_the_loopback_only() -> None:
     thread = threading.Thread(target=catch_redirect, args=(port,))
     thread.start()
     try:
+        end = time.monotonic() + 10
         while not _is_reached(port, "127.0.0.1"):
-            pass
+            assert time.monotonic() < end
         assert not _is_reached(port, ELSEWHERE)
     finally:
         with socket.create_connection(("127.0.0.1", port)) as browser:

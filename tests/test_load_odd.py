@@ -1,15 +1,21 @@
 """Replies of full size that are not of Kite's plain form: they take memory, and are loaded."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kitepipe.model import Interval
-from tests.load_help import Hand, day, with_schema
+from kitepipe import pipeline
+from kitepipe.model import Interval, Window
+from kitepipe.progress import Silent
+from kitepipe.staging import Staging
+from kitepipe.staging_replies import ReplyWriter
+from tests.load_help import API_ROOT, Hand, day, with_schema
 from tests.marks import with_quick
 from tests.servers import Look
+from tests.staging_help import body, commit
 
 SESSIONS, MINUTES = 41, 375  # of a window of 60 days: 15,375 candles, 1 MB
 NAMES = ("date", "open", "high", "low", "close", "volume")
@@ -49,3 +55,38 @@ def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
     assert look("select count(*) from kite_ohlcv_historic") == [(good,)]
     again = hand.replay()
     assert (again.new, again.changed, again.gone, again.failures) == (0, 0, 0, [])
+
+
+def test_many_loaders_have_the_memory_that_they_need(
+    tmp_path: Path, timescale_dsn: str, look: Look
+) -> None:
+    """Four at once on replies of full size, each with a series of its own."""
+    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN", "TCS", "ITC"))
+    for symbol in hand.symbols:
+        _stage(hand, symbol, 5)
+    report = hand.load(load_workers=4)
+    assert (report.new, report.failures) == (20 * SESSIONS * MINUTES, [])
+    assert hand.replay(load_workers=4).equal == report.new
+
+
+def test_archived_replies_of_full_size_are_read_by_two_at_once(
+    tmp_path: Path, timescale_dsn: str
+) -> None:
+    """Parquet takes more memory than the file: replayed in that of a load."""
+    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN"))
+    for symbol in hand.symbols:
+        _stage(hand, symbol, 22)
+    good = hand.load().new
+    archived = pipeline.archive(replace(hand.settings, archive=tmp_path / "far"), Silent())
+    assert archived.replies > 30
+    again = hand.replay(archive=tmp_path / "far")
+    assert (again.equal, again.failures) == (good, [])
+
+
+def _stage(hand: Hand, symbol: str, replies: int) -> None:
+    with Staging.write(hand.settings.staging, API_ROOT) as staging, ReplyWriter(staging) as writer:
+        series = hand.series(staging, symbol, Interval.MINUTE)
+        for number in range(replies):
+            first = 60 * number
+            window = Window(day(first), day(first + 59))
+            commit(writer, series, window, body(_window(first)), settled=window.last)

@@ -10,9 +10,9 @@ from kitepipe.config import Settings
 from kitepipe.errors import StagingError, UsageError
 from kitepipe.model import Window
 from kitepipe.progress import Silent
-from kitepipe.staging import Staging
+from kitepipe.staging import Staging, log_of
 from tests.load_help import API_ROOT, Hand, candle, day
-from tests.staging_help import body, commit, numbered, stored
+from tests.staging_help import body, commit, numbered, other, stored
 
 REPLIES = 60
 
@@ -58,26 +58,72 @@ def test_a_file_without_damage_is_rescued_whole(whole: Path, tmp_path: Path) -> 
     assert _bodies(tmp_path / "b.duckdb") == _bodies(whole)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("first", range(0, 20, 5))
 def test_whatever_bytes_are_damaged_what_can_be_read_is_saved(
-    seed: int, whole: Path, tmp_path: Path
+    first: int, whole: Path, tmp_path: Path
 ) -> None:
     """Every reply saved is what Kite sent; the rest is lost with its row, or nothing is told."""
-    path = _damaged(whole, tmp_path, seed)
-    before, everything = path.read_bytes(), _bodies(whole)
+    everything, kept = _bodies(whole), []
+    for seed in range(first, first + 5):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        path = _damaged(whole, folder, seed)
+        before, target = path.read_bytes(), folder / "b.duckdb"
+        try:
+            report = pipeline.rescue(_settings(path), target, Silent())
+        except StagingError:  # what all else hangs on cannot be read
+            assert not target.exists()
+        else:
+            saved = _bodies(target)
+            assert saved.items() <= everything.items()
+            assert stored(target, "select count(*) from reply") == [(len(saved),)]
+            assert (report.replies, report.exit_code) == (len(saved), 3 * (len(saved) < REPLIES))
+            pipeline.compact(_settings(target), Silent())
+            kept.append(len(saved))
+        assert path.read_bytes() == before
+        assert list(folder.glob("*.new*")) == []
+    assert sum(kept) > 2 * REPLIES, "of five files most are saved, and most of each"
+
+
+def _with_log(whole: Path, folder: Path) -> Path:
+    """Return a copy whose last reply stands in the log alone, as a killed writer leaves it."""
+    path = folder / "a.duckdb"
+    path.write_bytes(whole.read_bytes())
+    leave = """
+import os
+from datetime import date
+from tests.staging_help import candles, commit, series
+from kitepipe.holder import writing
+from kitepipe.model import Window
+from tests.staging_help import numbered
+with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
+    with numbered(staging) as writer:
+        day = date(2027, 5, 1)
+        commit(writer, series(1), Window(day, day), candles([day]))
+        os.kill(os.getpid(), 9)
+"""
+    with other(leave, path) as process:
+        process.end()
+    assert log_of(path).exists()
+    return path
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_the_log_is_read_and_left_alone(is_damaged: bool, whole: Path, tmp_path: Path) -> None:
+    """What stands in it is saved; where it is damaged, the file is taken as it was before."""
+    path = _with_log(whole, tmp_path)
+    path.chmod(0o600)
+    if is_damaged:
+        log = bytearray(log_of(path).read_bytes())
+        log[len(log) // 2 : len(log) // 2 + 64] = random.Random(1).randbytes(64)
+        log_of(path).write_bytes(log)
+    before = (path.read_bytes(), log_of(path).read_bytes())
     target = tmp_path / "b.duckdb"
-    try:
-        report = pipeline.rescue(_settings(path), target, Silent())
-    except StagingError:  # what all else hangs on cannot be read
-        assert not target.exists()
-    else:
-        saved = _bodies(target)
-        assert saved.items() <= everything.items()
-        assert stored(target, "select count(*) from reply") == [(len(saved),)]
-        assert (report.replies, report.exit_code) == (len(saved), 3 * (len(saved) < REPLIES))
-        pipeline.compact(_settings(target), Silent())
-    assert path.read_bytes() == before
-    assert list(tmp_path.glob("*.new")) == []
+    report = pipeline.rescue(_settings(path), target, Silent())
+    assert (report.replies, report.exit_code) == ((60, 3) if is_damaged else (61, 0))
+    assert (path.read_bytes(), log_of(path).read_bytes()) == before
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".source") == []
 
 
 def test_a_rescue_writes_over_nothing(whole: Path, tmp_path: Path) -> None:

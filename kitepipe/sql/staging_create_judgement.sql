@@ -15,7 +15,7 @@ placed as (
         epoch_us(ist) % (60000000 * gcd(getvariable('interval_minutes'), 15)) <> 0 as off_grid,
         coalesce(ist_date not between window_first and window_last, true) as outside,
         coalesce(ist_date <= settled_through, false) as settled,
-        -- What picked says stands on each candle's row: the planner does not know how many candles
+        -- What wanted_reply says stands on each candle's row: the planner does not know how many candles
         -- there are, and would hash them all to join them with a few replies (0.2 s a million).
         coalesce(
             case

@@ -1,7 +1,7 @@
 -- The good candles, to be fetched as columns, in the order of the replies: Kite's is nearly always
 -- that of time, and a look in numpy tells (0.5 ms); `order by` here would cost 30 ms each time.
 -- Reads: judged_candle, repeated_candle. One row: a candle with the reply that decides it; at_us, the
--- UTC microsecond of its open, is unique, because segments share no date.
+-- UTC microsecond of its open, is unique once repeated_candle knows what stands there twice.
 select
     judged_candle.reply_id,
     judged_candle.at_us,

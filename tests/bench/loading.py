@@ -173,7 +173,7 @@ def _parse(material: Material) -> float:
 
         def parse(key: SeriesKey) -> int:
             parts = [Part(r, (r.settled,)) for r in claims[key] if r.settled]
-            with closing(CandleParser(staging.cursor())) as parser:
+            with closing(CandleParser(staging)) as parser:
                 parsed = [parser.parse(group, Interval(key[1])) for group in groups(parts)]
                 return sum(len(one.candles["at_us"]) for one in parsed)
 

@@ -1,4 +1,4 @@
-"""`kill -9` at random instants of every verb that writes."""
+"""`kill -9` at random instants of every verb that writes, and now and then Ctrl-C or SIGTERM."""
 
 import signal
 import time
@@ -18,6 +18,12 @@ _VERBS: dict[str, tuple[tuple[str, ...], float]] = {
 }
 
 
+_SIGNALS = {signal.SIGKILL: 8, signal.SIGTERM: 1, signal.SIGINT: 1}
+# What ends by itself ends with 0, or 12 where there is no staging file yet; a signal may come
+# before Python has taken charge of it.
+_ENDS = (0, 12, 130, -signal.SIGTERM, -signal.SIGINT)
+
+
 def kills(soak: Soak, number: int) -> None:
     """Kill verbs in any order, ten times on one staging file and one database; then look."""
     rounds(soak, -(-number // KILLS_A_LIFE), "kills", _die_again_and_again)
@@ -30,11 +36,12 @@ def _die_again_and_again(life: Life) -> None:
         arguments, seconds = _VERBS[verb]
         with life.box.started(*arguments) as process:
             time.sleep(draw.uniform(0.05, seconds))
-            process.send_signal(signal.SIGKILL)
+            (number,) = draw.choices(list(_SIGNALS), list(_SIGNALS.values()))
+            process.send_signal(number)
             _, words = process.communicate(timeout=60)
-        if process.returncode == -signal.SIGKILL:
+        code = process.returncode
+        if code == -signal.SIGKILL:
             life.soak.counts[f"kills of {verb}"] += 1
-        else:  # it was quicker; without a staging file there is nothing to load: 12
-            life.soak.counts[f"{verb} ended before"] += 1
-            fine = process.returncode in (0, 12)
-            life.expect(fine, f"{verb} ends with {process.returncode}: {words.strip()[-200:]}")
+        else:
+            life.soak.counts["interrupted" if code == 130 else f"{verb} ended before"] += 1
+            life.expect(code in _ENDS, f"{verb} ends with {code}: {words.strip()[-200:]}")

@@ -1,0 +1,65 @@
+"""How much memory the database of a staging file may take, by what is done with it.
+
+The file's own pages fill what there is, so there is no more than what is needed. A writer plans:
+100,000 instruments at eight intervals take 2.3 s with 512 MB. A reader loads: `load` takes 224 MB
+as a whole and `replay` 217, at 1,000 replies, 207 and 208 at 100 (with 120 MB here 300 and 291 at
+1,000, and no faster).
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import duckdb
+
+PLANNING_MB, READING_MB = 512, 48
+# Bodies that are sealed are not read again by whoever only fetches: with more, their pages fill it,
+# 30 MB for 1,000 replies of 1 MB.
+FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 96, 120
+_LOADER_MB = 28  # four in 96 MB run out of it
+_JUDGE_MB = 72  # a reply of 1 MB that is parsed as JSON needs up to 96 in all
+
+
+class Memory:
+    """The limit of one database: a base, and more as long as somebody needs it."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, base: int) -> None:
+        self._database, self._base, self._more = database, base, 0
+        self._changing, self._judges = threading.Lock(), threading.Lock()
+
+    @contextlib.contextmanager
+    def based(self, megabytes: int) -> Iterator[None]:
+        """Have another base meanwhile."""
+        before = self._base
+        self._set(megabytes, 0)
+        try:
+            yield
+        finally:
+            self._set(before, 0)
+
+    @contextlib.contextmanager
+    def for_loaders(self, number: int) -> Iterator[None]:
+        """Let so many threads read and parse plain replies at once."""
+        with self._with(max(0, number * _LOADER_MB - READING_MB)):
+            yield
+
+    @contextlib.contextmanager
+    def for_a_judge(self) -> Iterator[None]:
+        """Let one thread at a time have what it takes to parse large odd replies in SQL."""
+        with self._judges, self._with(_JUDGE_MB):
+            yield
+
+    @contextlib.contextmanager
+    def _with(self, more: int) -> Iterator[None]:
+        self._set(None, more)
+        try:
+            yield
+        finally:
+            self._set(None, -more)
+
+    def _set(self, base: int | None, more: int) -> None:
+        """Change the limit; where less cannot be had now, it stays for the moment."""
+        with self._changing:
+            self._base, self._more = base or self._base, self._more + more
+            with contextlib.suppress(duckdb.Error), self._database.cursor() as cursor:
+                cursor.execute(f"set memory_limit = '{self._base + self._more}MB'")

@@ -1,0 +1,81 @@
+"""Kite's plain form read by numpy: what JSON says, to the last digit, or nothing."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kitepipe.staging_plain import read_plain, read_replies
+
+ROWS = 20_000  # more than two blocks
+BEGIN = datetime(2024, 1, 1, 9, 15)  # noqa: DTZ001 - India's wall clock
+
+
+def _body(rows: list[list[Any]]) -> bytes:
+    text = {"status": "success", "data": {"candles": rows}}
+    return json.dumps(text, separators=(",", ":")).encode()
+
+
+def _rows() -> list[list[Any]]:
+    draw = random.Random(1)
+    return [
+        [
+            f"{BEGIN + timedelta(minutes=number):%Y-%m-%dT%H:%M:%S}+0530",
+            *(round(draw.uniform(0.05, 90_000), draw.randint(0, 4)) for _ in range(4)),
+            draw.randrange(10**9),
+        ]
+        for number in range(ROWS)
+    ]
+
+
+def test_a_long_reply_is_read_to_the_last_digit() -> None:
+    """Every instant, price and volume of several blocks; and no open interest."""
+    rows = _rows()
+    found = read_plain(_body(rows))
+    assert found is not None
+    for place, name in enumerate(("open", "high", "low", "close", "volume"), start=1):
+        assert found[name].tolist() == [row[place] for row in rows]
+    instants = [BEGIN + timedelta(minutes=number) for number in range(ROWS)]
+    expected = [round(at.replace(tzinfo=UTC).timestamp() * 1e6) for at in instants]
+    assert found["ist_us"].tolist() == expected
+    assert found["oi"].tolist() == [None] * ROWS
+
+
+@pytest.mark.parametrize("place", [0, 8191, 8192, 16_384, ROWS - 1])
+@pytest.mark.parametrize("cell", [(5, 1.5), (1, "10"), (3, -1.0), (2, None), (0, "2024-02-30")])
+def test_one_odd_cell_anywhere_leaves_the_reply_to_sql(place: int, cell: tuple[int, Any]) -> None:
+    """In whichever block it stands."""
+    rows = _rows()
+    rows[place][cell[0]] = cell[1]
+    assert read_plain(_body(rows)) is None
+
+
+@given(
+    whole=st.integers(0, 10**9),
+    decimals=st.text("0123456789", max_size=12),
+)
+def test_a_decimal_is_the_double_that_python_reads(whole: int, decimals: str) -> None:
+    """Whatever its digits, as long as there are no more than 15 characters."""
+    text = f"{whole}.{decimals}" if decimals else f"{whole}"
+    ones = _body([["2024-01-10T09:15:00+0530", 1, 1, 1, 1, 1]])
+    found = read_plain(ones.replace(b",1,", f",{text},".encode(), 1))
+    if len(text) > 15:
+        assert found is None
+    else:
+        assert found is not None
+        assert found["open"].tolist() == [float(text)]
+
+
+def test_replies_stand_one_after_another() -> None:
+    """Those that are plain, with their ids and places; one without a candle among them."""
+    plain = _body([["2024-01-10T09:15:00+0530", 1, 1, 1, 1, 1, 7]] * 2).decode()
+    bodies = {7: plain, 8: _body([]).decode(), 9: plain + " ", 10: plain}
+    ids, candles = read_replies(bodies)
+    assert ids == [7, 8, 10]
+    assert candles["reply_id"].tolist() == [7, 7, 10, 10]
+    assert candles["position"].tolist() == [0, 1, 0, 1]
+    assert candles["oi"].tolist() == [7] * 4
