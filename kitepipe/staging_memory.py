@@ -16,7 +16,7 @@ PLANNING_MB, READING_MB = 512, 48
 # Bodies that are sealed are not read again by whoever only fetches: with more, their pages fill it,
 # 30 MB for 1,000 replies of 1 MB.
 FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 96, 120
-_LOADER_MB = 28  # four in 96 MB run out of it
+_LOADERS, _LOADER_MB = 2, 28  # what READING_MB is enough for; four in it run out of memory
 _JUDGE_MB = 72  # a reply of 1 MB that is parsed as JSON needs up to 96 in all
 
 
@@ -40,7 +40,7 @@ class Memory:
     @contextlib.contextmanager
     def for_loaders(self, number: int) -> Iterator[None]:
         """Let so many threads read and parse plain replies at once."""
-        with self._with(max(0, number * _LOADER_MB - READING_MB)):
+        with self._with(max(0, number - _LOADERS) * _LOADER_MB):
             yield
 
     @contextlib.contextmanager

@@ -277,7 +277,7 @@ def test_a_file_in_a_read_only_folder_can_be_read(path: Path, folder: Path) -> N
 def test_who_only_writes_takes_little_memory_meanwhile(
     tmp_path: Path, shared: bool, limit: str
 ) -> None:
-    """In `run` the loader parses in the same database, and has what it has alone."""
+    """In `run` the loaders parse in the same database, and need some of it."""
     with Staging.write(tmp_path / "s.duckdb", API_ROOT) as staging, staging.cursor() as cursor:
         staging.is_shared = shared
 
