@@ -55,7 +55,7 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 test: $(STAMP) ## run the tests, a process for each core; SLOW=1 all their cases
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow and not faults') $(ARGS)
 
-test-faults: $(STAMP) ## kill and cut off processes at every step, and look at what is left
+test-faults: $(STAMP) ## kill, cut off and damage at every step, and look at what is left
 	$(BIN)/python -m pytest -n auto --dist worksteal -m faults $(ARGS)
 
 bench: $(PEERS) ## measure against limits and peers: one table, within 30 minutes

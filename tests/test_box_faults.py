@@ -15,6 +15,8 @@ from tests.servers import Rows, looking
 from tests.servers_local import can_mount
 from tests.staging_help import stored
 
+pytestmark = pytest.mark.faults
+
 WANTED = (
     *("--from", "2026-06-01", "--candle-interval", "day,60minute"),
     *("--exchanges", "NSE", "--tradingsymbols", "NSE:INFY,NSE:SBIN"),

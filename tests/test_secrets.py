@@ -13,6 +13,8 @@ from tests.load_help import with_schema
 from tests.sandbox_asking import sandbox
 from tests.servers import Look
 
+pytestmark = pytest.mark.faults
+
 SECRETS = {
     "key": "k7Vq2mZ9aXwE4tRb",
     "secret": "s3LcJ8uYhN5pGdKo1W",

@@ -14,6 +14,8 @@ from kitepipe.staging import Staging, log_of
 from tests.load_help import API_ROOT, Hand, candle, day
 from tests.staging_help import body, commit, numbered, other, stored
 
+pytestmark = pytest.mark.faults
+
 REPLIES = 60
 
 
