@@ -64,7 +64,7 @@ bench: $(PEERS) ## measure against limits and peers: one table, within 30 minute
 bench-full: $(PEERS) ## the same at full size: hours, and 60 GB of disk
 	$(BIN)/python -m tests.bench --full $(ARGS)
 
-soak: $(SOAKING) ## break it by the thousand, an hour; ARGS="--seed 7 --size 0.1 kills"
+soak: $(SOAKING) ## break it by the thousand, hours; ARGS="--seed 7 --size 0.1 kills"
 	$(BIN)/python -m tests.soak $(ARGS)
 
 lock: $(LOCKING) ## write build/requirements.lock anew: what pyproject.toml allows, by version and hash

@@ -17,7 +17,7 @@ _Hashes = npt.NDArray[np.uint64]
 
 PRICES = ("open", "high", "low", "close")
 NO_OI = -7046029254386353131  # stands for a missing oi
-_POSTGRES_EPOCH_US = 946_684_800_000_000
+POSTGRES_EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
 _START = 0x9E3779B9 + 3923095
 # Candles at once: what a cache holds. 7 M a second and core.
 _BLOCK = 16_384
@@ -37,7 +37,7 @@ def checksum(columns: Mapping[str, npt.NDArray[Any]]) -> tuple[int, int]:
 
 
 def _hashes(columns: Mapping[str, npt.NDArray[Any]]) -> _Hashes:
-    hashes = _hash_integers(columns["at_us"] - _POSTGRES_EPOCH_US, None)
+    hashes = _hash_integers(columns["at_us"] - POSTGRES_EPOCH_US, None)
     for name in PRICES:
         hashes = _hash_doubles(columns[name], hashes)
     hashes = _hash_integers(columns["volume"], hashes)

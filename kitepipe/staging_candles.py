@@ -18,11 +18,10 @@ from kitepipe.candle_checksum import checksum
 from kitepipe.model import Interval, Window
 from kitepipe.sql import load
 from kitepipe.staging import Staging
+from kitepipe.staging_plain import Columns as Columns
 from kitepipe.staging_plain import read_replies
 from kitepipe.staging_replies import read_archived_bodies, read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
-
-Columns = dict[str, npt.NDArray[Any]]
 
 # From here on replies that SQL has to judge one by one are judged by one thread at a time.
 _LARGE_BYTES = 256 * 1024

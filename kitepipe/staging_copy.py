@@ -3,8 +3,9 @@
 Tables of sealed bodies stay as they are; what was dropped leaves no room behind in the copy.
 """
 
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,16 @@ def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> i
     are; `advance` is told how many of a hundred parts are done. Raises StagingError: then there is
     no `target`.
     """
+    with drafted(source, target) as database:
+        return _copy_tables(database, source, advance)
+
+
+@contextlib.contextmanager
+def drafted(source: Path, target: Path) -> Iterator[Cursor]:
+    """Attach `source` (read-only) and `target`, with the same tables, for the block to fill.
+
+    Then the target is on disk; where the block fails there is none.
+    """
     discard(target)
     try:
         with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
@@ -30,14 +41,13 @@ def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> i
             with translated(target):
                 database.execute("attach ? as target", [str(target)])
                 database.execute("copy from database source to target (schema)")
-                replies = _copy_tables(database, source, advance)
+                yield database
                 database.execute("detach target")
         shutil.copymode(source, target)
         flush(target)
     except BaseException:
         discard(target)
         raise
-    return replies
 
 
 def discard(target: Path) -> None:

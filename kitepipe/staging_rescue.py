@@ -15,9 +15,9 @@ import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import CONFIG, Cursor, flush, log_of
-from kitepipe.staging_copy import discard
-from kitepipe.staging_errors import is_the_files, translated
+from kitepipe.staging import Cursor, log_of
+from kitepipe.staging_copy import drafted
+from kitepipe.staging_errors import is_the_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +56,11 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
 
 
 def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
-    discard(target)
-    try:
-        with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
-            with translated(source):
-                database.execute("attach ? as source (read_only)", [str(source)])
-            with translated(target):
-                database.execute("attach ? as target", [str(target)])
-                database.execute("copy from database source to target (schema)")
-                _copy(database, source, advance)
-                lost = _forget_lost(database)
-                ((kept,),) = database.execute("select count(*) from target.reply").fetchall()
-                database.execute("detach target")
-        shutil.copymode(source, target)
-        flush(target)
-    except BaseException:
-        discard(target)
-        raise
-    return Rescued(int(kept), lost)
+    with drafted(source, target) as database:
+        _copy(database, source, advance)
+        lost = _forget_lost(database)
+        ((kept,),) = database.execute("select count(*) from target.reply").fetchall()
+        return Rescued(int(kept), lost)
 
 
 def _copy(database: Cursor, source: Path, advance: Callable[[int], None]) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kitepipe.candle import OHLCVCandle, verdicts
+from kitepipe.candle_checksum import PRICES
 from kitepipe.model import IST, Interval, utc_now
-from kitepipe.warehouse_copy import CANDLE_COLUMNS, PRICES, Columns
+from kitepipe.warehouse_copy import CANDLE_COLUMNS, Columns
 from kitepipe.warehouse_rows import (
     NEVER_REBASED,
     LedgerEntry,

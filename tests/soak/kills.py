@@ -6,7 +6,7 @@ import time
 from tests.soak.life import WANTED, Life, Soak, rounds
 
 KILLS_A_LIFE = 10
-# How long each takes that nobody disturbs: a kill falls anywhere in it (seconds, two cores).
+# A kill falls anywhere in so many seconds: about as long as each takes.
 _VERBS: dict[str, tuple[tuple[str, ...], float]] = {
     "fetch": (("fetch", *WANTED), 1.3),
     "load": (("load",), 1.0),
