@@ -66,28 +66,50 @@ class ParsedGroup:
 def parsed_groups(
     transaction: SeriesTransaction, parser: CandleParser, work: SeriesWork, parts: Sequence[Part]
 ) -> Iterator[ParsedGroup]:
-    """Yield the parts in groups, those first for which the table has nothing.
+    """Yield the parts in groups, those first for which the table has nothing, or just that."""
+    told = _by_checksum if work.replay else _by_probe
+    different: list[Sequence[Part]] = []
+    yield from told(transaction, parser, work, groups(parts), different)
+    for group, parsed in parse_each(parser, different, work):
+        yield ParsedGroup(Finding.DIFFERENT if decided(group) else Finding.NEW, group, parsed)
 
-    A replay expects to find what it brings: there checksums are asked before candles.
-    """
+
+def _by_probe(
+    transaction: SeriesTransaction,
+    parser: CandleParser,
+    work: SeriesWork,
+    grouped: Sequence[Sequence[Part]],
+    different: list[Sequence[Part]],
+) -> Iterator[ParsedGroup]:
+    """Yield the groups for which the table has nothing; the others are `different`."""
     fresh: list[Sequence[Part]] = []
-    known: list[Sequence[Part]] = []
-    for one in groups(parts):
+    for one in grouped:
         clashes = any(part.decides for part in one) and transaction.has_rows(*group_bounds(one))
-        (known if clashes else fresh).append(one)
+        (different if clashes else fresh).append(one)
     for group, parsed in ahead(parse_each(parser, fresh, work)):
         yield ParsedGroup(Finding.NEW, group, parsed)
-    if work.replay:
-        different: list[Sequence[Part]] = []
-        summed = ((*found, parser.checksum()) for found in parse_each(parser, known, work))
-        for group, parsed, checksum in ahead(summed):
-            if transaction.checksum(decided(group)) == checksum:
-                yield ParsedGroup(Finding.EQUAL, group, parsed)
-            else:
-                different.append(group)
-        known = different
-    for group, parsed in parse_each(parser, known, work):
-        yield ParsedGroup(Finding.DIFFERENT if decided(group) else Finding.NEW, group, parsed)
+
+
+def _by_checksum(
+    transaction: SeriesTransaction,
+    parser: CandleParser,
+    work: SeriesWork,
+    grouped: Sequence[Sequence[Part]],
+    different: list[Sequence[Part]],
+) -> Iterator[ParsedGroup]:
+    """Yield the groups for which the table has nothing, or what they bring: a replay expects that.
+
+    So no candle of the table is fetched but where it is `different`.
+    """
+    summed = ((*found, parser.checksum()) for found in parse_each(parser, grouped, work))
+    for group, parsed, checksum in ahead(summed):
+        there = transaction.checksum(decided(group))
+        if there == checksum:
+            yield ParsedGroup(Finding.EQUAL, group, parsed)
+        elif not there.candles:
+            yield ParsedGroup(Finding.NEW, group, parsed)
+        else:
+            different.append(group)
 
 
 def parse_each(

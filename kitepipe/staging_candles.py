@@ -275,6 +275,10 @@ def _by_time(columns: Columns) -> tuple[Columns, bool]:
 
 
 def count_by_reply(columns: Columns) -> dict[int, int]:
-    """Return how many rows each reply has in some columns."""
-    ids, counts = np.unique(columns["reply_id"], return_counts=True)
-    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    """Return how many rows each reply has in some columns; those of a reply mostly are together."""
+    ids = columns["reply_id"]
+    starts = np.flatnonzero(np.append(ids.size > 0, ids[1:] != ids[:-1]))
+    counts: dict[int, int] = {}
+    for reply_id, rows in zip(ids[starts].tolist(), np.diff(starts, append=ids.size), strict=True):
+        counts[reply_id] = counts.get(reply_id, 0) + int(rows)
+    return counts

@@ -9,6 +9,7 @@ from psycopg2 import extensions
 
 from kitepipe import sql
 from kitepipe.model import IST, Instrument, Interval, Window
+from kitepipe.plan import merge
 
 
 class Checksum(NamedTuple):
@@ -93,6 +94,22 @@ def checksums(
     }
     rows = _rows(connection, "warehouse_select_checksums", parameters)
     return [Checksum(candles, int(checksum)) for _place, candles, checksum in rows]
+
+
+def count_outside(
+    connection: extensions.connection, key: dict[str, Any], windows: Iterable[Window]
+) -> int:
+    """Return how many candles a series has outside some windows that do not overlap."""
+    bounds = [
+        (_midnight(window.first), _midnight(window.last + timedelta(days=1)))
+        for window in merge(windows)
+    ]
+    parameters = {
+        "starts": ["-infinity", *(end for _, end in bounds)],
+        "ends": [*(start for start, _ in bounds), "infinity"],
+    }
+    ((candles,),) = _rows(connection, "warehouse_count_series", key | parameters)
+    return int(candles)
 
 
 def unknown_series(

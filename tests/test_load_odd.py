@@ -1,7 +1,6 @@
 """Replies of full size that are not of Kite's plain form: they take memory, and are loaded."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,13 @@ from tests.servers import Look
 from tests.staging_help import body, commit
 
 SESSIONS, MINUTES = 41, 375  # of a window of 60 days: 15,375 candles, 1 MB
+OPENS = [f"{9 + (15 + m) // 60:02}:{(15 + m) % 60:02}:00+0530" for m in range(MINUTES)]
 NAMES = ("date", "open", "high", "low", "close", "volume")
 
 
 def _window(first: int) -> list[list[Any]]:
-    opens = [
-        datetime.combine(day(first + n), datetime.min.time()) + timedelta(hours=9, minutes=15 + m)
-        for n in range(SESSIONS)
-        for m in range(MINUTES)
-    ]
-    return [[f"{at:%Y-%m-%dT%H:%M:%S}+0530", 1234.5, 1240.05, 1230, 1236, 99] for at in opens]
+    days = [day(first + n).isoformat() for n in range(SESSIONS)]
+    return [[f"{on}T{at}", 1234.5, 1240.05, 1230, 1236, 99] for on in days for at in OPENS]
 
 
 @pytest.mark.parametrize(
