@@ -61,7 +61,7 @@ test-faults: $(STAMP) ## kill, cut off and damage at every step, and look at wha
 bench: $(PEERS) ## measure against limits and peers: one table, within 30 minutes
 	$(BIN)/python -m tests.bench $(ARGS)
 
-bench-full: $(PEERS) ## the same at full size: hours, and 60 GB of disk
+bench-full: $(PEERS) ## the same at full size: hours, and 40 GB of disk
 	$(BIN)/python -m tests.bench --full $(ARGS)
 
 soak: $(SOAKING) ## break it by the thousand, hours; ARGS="--seed 7 --size 0.1 kills"

@@ -58,7 +58,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="full size: hours, 60 GB of disk")
+    parser.add_argument("--full", action="store_true", help="full size: hours, 40 GB of disk")
     file = Path(tempfile.gettempdir()) / f"kitepipe-bench-{datetime.now():%Y%m%d-%H%M%S}.json"  # noqa: DTZ005
     parser.add_argument("--json", type=Path, default=file, help="where to write the figures")
     parser.add_argument("scenario", nargs="*", help=f"only these: {', '.join(SCENARIOS)}")

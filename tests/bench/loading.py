@@ -101,7 +101,8 @@ def load_memory(place: Workplace) -> Iterator[Figure]:
             for verb, memory in used.items():
                 memory.append(kitepipe(verb, folder=material.folder, dsn=dsn).memory_mb)
                 what = f"{verb} of {material.replies:,} replies: most memory, MB"
-                yield Figure("load-memory", what, memory[-1:], "", [], most=300)
+                beside = f"of {material.bytes / 1e6:,.0f} MB of replies"
+                yield Figure("load-memory", what, memory[-1:], beside, [], most=300)
     for verb, memory in used.items():
         what = f"{verb}, the most replies: memory, MB"
         yield Figure("load-memory", what, memory[-1:], "the fewest", memory[:1], most=1.15)

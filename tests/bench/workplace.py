@@ -44,12 +44,13 @@ class Size:
     official_s: int
     memory_replies: tuple[int, ...]
     loads: tuple[tuple[int, int], ...]  # instruments and windows
-    memory_loads: tuple[tuple[int, int], ...]
+    memory_loads: tuple[tuple[int, int, Interval], ...]
     starts: int = 20
 
 
 # Few instruments, long histories: within a series parsing runs ahead of COPY, group by group.
-# Nights of 900 and of all 2,000 instruments at the limit.
+# Nights of 900 and of all 2,000 instruments at the limit. As many as 36,500 replies are loaded in
+# hours: of minutes they are 560 million candles, and the database takes 80 GB.
 QUICK = Size(
     instruments=8,
     windows=32,
@@ -60,7 +61,7 @@ QUICK = Size(
     official_s=60,
     memory_replies=(100, 1_000),
     loads=((4, 16), (8, 64)),
-    memory_loads=((4, 25), (20, 50)),
+    memory_loads=((4, 25, Interval.MINUTE), (20, 50, Interval.MINUTE)),
 )
 FULL = Size(
     instruments=8,
@@ -72,12 +73,16 @@ FULL = Size(
     official_s=180,
     memory_replies=(100, 1_000, 36_500),
     loads=((4, 16), (8, 64), (102, 64)),
-    memory_loads=((4, 25), (20, 50), (570, 64)),
+    memory_loads=(
+        (4, 25, Interval.MINUTE),
+        (20, 50, Interval.MINUTE),
+        (4056, 9, Interval.MINUTE_60),
+    ),
 )
 
 
 # A fetch stages the replies of its search for the start of history too; they are never loaded.
-_STAGED = "from reply join chunk using (chunk_id) where interval = 'minute'"
+_STAGED = "from reply join chunk using (chunk_id) where interval <> 'probe'"
 _MATERIAL = f"select count(*), sum(bytes)::bigint, sum(rows)::bigint {_STAGED}"
 _BODIES = f"select body from body where reply_id in (select reply_id {_STAGED}) order by reply_id"
 
@@ -107,7 +112,7 @@ class Workplace:
         self.say = say
         self._stack = ExitStack()
         self._load_before = os.getloadavg()[0]
-        self._materials: dict[tuple[int, int], Material] = {}
+        self._materials: dict[tuple[int, int, Interval], Material] = {}
 
     def __enter__(self) -> Self:
         folder = tempfile.TemporaryDirectory(prefix="kitepipe-bench-")
@@ -135,17 +140,23 @@ class Workplace:
         """Return an empty folder that goes with this workplace."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def material(self, instruments: int, windows: int) -> Material:
-        """Return a staging file with minute replies, fetched as a user would; made once."""
-        if (instruments, windows) not in self._materials:
-            self.say(f"  making {instruments * windows} replies")
-            self._materials[instruments, windows] = self._fetch(instruments, windows)
-        return self._materials[instruments, windows]
+    def material(
+        self, instruments: int, windows: int, interval: Interval = Interval.MINUTE
+    ) -> Material:
+        """Return a staging file with replies of whole windows, fetched as a user would; made once.
 
-    def _fetch(self, instruments: int, windows: int) -> Material:
+        They are of minutes where nothing else is said.
+        """
+        size = instruments, windows, interval
+        if size not in self._materials:
+            self.say(f"  making {instruments * windows} replies")
+            self._materials[size] = self._fetch(*size)
+        return self._materials[size]
+
+    def _fetch(self, instruments: int, windows: int, interval: Interval) -> Material:
         folder = self.new_folder()
         with sandbox(folder, "--instruments", str(_LISTED + 3 * instruments)) as url:
-            asked = wanted(instruments, windows)
+            asked = wanted(instruments, windows, interval)
             report = kitepipe(
                 "fetch", *asked.flags, folder=folder, **asked.settings, **session(url)
             )
@@ -179,16 +190,16 @@ class Wanted:
     settings: dict[str, object]
 
 
-def wanted(instruments: int, windows: int) -> Wanted:
+def wanted(instruments: int, windows: int, interval: Interval = Interval.MINUTE) -> Wanted:
     """Return how to ask for so many whole windows of so many instruments, at any rate."""
-    last = FIRST + timedelta(days=windows * WINDOW_DAYS - 1)
+    last = FIRST + timedelta(days=windows * interval.max_days - 1)
     # Every third of the sandbox's own, after those with names, has candles since 1995.
     more = (f"SAND{_LISTED + 3 * number:04}" for number in range(instruments - len(SYMBOLS)))
     symbols = ",".join(f"NSE:{symbol}" for symbol in (*SYMBOLS[:instruments], *more))
     settings: dict[str, object] = {
         "exchanges": "NSE",
         "tradingsymbols": symbols,
-        "candle_interval": "minute",
+        "candle_interval": interval.value,
         "rate_limit": ANY_RATE,
     }
     return Wanted(("--from", str(FIRST), "--to", str(last)), settings)
