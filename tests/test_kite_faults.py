@@ -31,7 +31,7 @@ def test_a_passing_fault_is_tried_again(kind: str) -> None:
     """The second attempt's reply is the one that is returned, whole."""
     with (
         sandbox(faults=Faults(script=[kind])) as kite,
-        door(kite, timeout_s=0.5 if kind == "stall" else 5.0) as client,
+        door(kite, timeout_s=0.5 if kind in ("stall", "hang") else 5.0) as client,
     ):
         reply = client.fetch_reply(series_of(kite), WINDOW)
         whole = client.fetch_reply(series_of(kite), WINDOW)

@@ -1,5 +1,6 @@
 """What goes wrong on purpose: by rate, by script, or for one instrument."""
 
+import gzip
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,12 @@ KINDS: Mapping[str, str] = {
     "html200": "200 with an HTML body",
     "reset": "the connection is reset",
     "stall": "nothing is ever sent",
+    "hang": "half of the body is sent, then nothing",
     "drip": "the body comes byte by byte",
     "truncated": "the JSON is cut, the content length is that of the cut body",
     "short": "the connection closes before the content length is reached",
+    "gzip": "the body is gzip, and its end is missing",
+    "redirect": "302 to a page of HTML",
     "wrong_json": "valid JSON of another shape",
     "no_candles": "success without candles in data",
     "wrong_type": "the right body as text/plain",
@@ -126,6 +130,7 @@ def spoil_early(kind: str) -> Reply | None:
         "html": lambda: Reply(502, _HTML, "text/html"),
         "html429": lambda: Reply(429, _HTML, "text/html"),
         "html200": lambda: Reply(200, _HTML, "text/html"),
+        "redirect": lambda: Reply(302, _HTML, "text/html", {"Location": "/"}),
         "reset": lambda: Reply(0, b"", manner="reset"),
         "stall": lambda: Reply(0, b"", manner="stall"),
         "wrong_json": lambda: Reply(200, b'["success"]'),
@@ -145,6 +150,9 @@ def spoil_late(kind: str, reply: Reply) -> Reply:
         return replace(reply, content_type="text/plain")
     if kind == "no_type":
         return replace(reply, content_type=None)
-    if kind in ("short", "drip"):
+    if kind == "gzip":
+        cut = gzip.compress(reply.body, compresslevel=1, mtime=0)[:-9]
+        return replace(reply, body=cut, headers={**reply.headers, "Content-Encoding": "gzip"})
+    if kind in ("short", "hang", "drip"):
         return replace(reply, manner=kind)
     return reply

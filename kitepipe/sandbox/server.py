@@ -133,6 +133,8 @@ class SandboxHandler(BaseHTTPRequestHandler):
     def _encoded(self, reply: Reply) -> tuple[Reply, dict[str, str]]:
         csv = reply.content_type == "text/csv"
         wanted = csv or self.server.options.gzip_history
+        if "Content-Encoding" in reply.headers:
+            return reply, {}
         if not wanted or "gzip" not in self.headers.get("Accept-Encoding", ""):
             return reply, {}
         packed = gzip.compress(reply.body, compresslevel=1, mtime=0)
@@ -150,9 +152,11 @@ class SandboxHandler(BaseHTTPRequestHandler):
             case "stall":
                 self.server.stopping.wait(self.server.options.stall_s)
                 self.close_connection = True
-            case "short":
+            case "short" | "hang":
                 half = reply.body[: len(reply.body) // 2]
                 self.wfile.write(self._head(reply, headers) + half)
+                if reply.manner == "hang":
+                    self.server.stopping.wait(self.server.options.stall_s)
                 self.close_connection = True
             case "drip":
                 self._drip(reply, headers)
