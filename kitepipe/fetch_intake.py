@@ -76,6 +76,7 @@ class Intake:
         judged, doubted = judged_at(reply.http_date, reply.fetched_at)
         if doubted:
             self.tally.doubt_clock(reply)
+        reply = self.writer.in_order(reply)
         exchange = job.series.instrument.exchange
         newest = next(iter(reply.contents.newest_sessions), None)
         settled = reply_settled_through(exchange, judged, self.margin, newest)

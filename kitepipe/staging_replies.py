@@ -8,14 +8,14 @@ import hashlib
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
 from kitepipe.model import Reply, Series, Window, utc_now
 from kitepipe.sql import load
-from kitepipe.staging import Staging, naive, transaction
+from kitepipe.staging import Staging, as_utc, naive, transaction
 from kitepipe.staging_errors import translated
 from kitepipe.staging_parquet import archived_among, read_archived
 
@@ -58,7 +58,7 @@ class ReplyWriter:
     ) -> None:
         self._path, self._seal_bytes, self._clock = staging.path, seal_bytes, clock
         self._cursor = staging.cursor()
-        next_chunk, next_reply, self._open_bytes = self._resume()
+        next_chunk, next_reply, self._open_bytes, self._newest = self._resume()
         # Taken before a commit, never given back: an interrupt right after it spoils no number.
         self._chunk_ids, self._reply_ids = itertools.count(next_chunk), itertools.count(next_reply)
 
@@ -67,6 +67,14 @@ class ReplyWriter:
 
     def __exit__(self, *exc: object) -> None:
         self._cursor.close()
+
+    def in_order(self, reply: Reply) -> Reply:
+        """Return the reply as fetched after all that is staged, whatever the machine's clock says.
+
+        Of two replies the later one decides, also where the clock was set back between them.
+        """
+        self._newest = max(reply.fetched_at, self._newest + timedelta(microseconds=1))
+        return replace(reply, fetched_at=self._newest)
 
     def commit(
         self, asked: Asked, reply: Reply, settled_through: date, rebase: Rebase | None = None
@@ -158,8 +166,8 @@ class ReplyWriter:
             },
         )
 
-    def _resume(self) -> tuple[int, int, int]:
-        """Return the next chunk_id and reply_id, and the bytes of open bodies.
+    def _resume(self) -> tuple[int, int, int, datetime]:
+        """Return the next chunk_id and reply_id, the bytes of open bodies, and the newest fetch.
 
         A file may be an older copy of itself, put back: then the warehouse knows replies that it
         does not, and a reply_id must never be given twice. So they begin with the microsecond.
@@ -167,7 +175,7 @@ class ReplyWriter:
         row = self._cursor.execute(load("staging_select_counters")).fetchone()
         assert row is not None
         now_us = (self._clock() - _UNIX_EPOCH) // timedelta(microseconds=1)
-        return int(row[0]), max(int(row[1]), now_us), int(row[2])
+        return int(row[0]), max(int(row[1]), now_us), int(row[2]), as_utc(row[3]) or _UNIX_EPOCH
 
     def _seal(self) -> None:
         """Move the open bodies into a table of their own, never to be written again."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kitepipe import pipeline
-from kitepipe.model import Interval, Window
+from kitepipe.model import Interval, Window, utc_now
 from kitepipe.plan import Bounds
 from kitepipe.progress import Progress, Silent
 from kitepipe.sandbox import Sandbox
@@ -56,13 +56,22 @@ class Course:
         self.requests = 0
 
     def run(
-        self, at: datetime | None = None, progress: Progress | None = None, **bounds: Any
+        self,
+        at: datetime | None = None,
+        progress: Progress | None = None,
+        ahead: timedelta = timedelta(0),
+        **bounds: Any,
     ) -> RunReport:
-        """Run as `kitepipe run` does at an instant of Kite's clock."""
+        """Run as `kitepipe run` does at an instant of Kite's clock; ours may be `ahead`."""
         if at:
             self.kite.set_now(at)
         before = self.kite.requests.historical
-        report = pipeline.run(self.settings, Bounds(**bounds), progress or Silent())
+        report = pipeline.run(
+            self.settings,
+            Bounds(**bounds),
+            progress or Silent(),
+            clock=lambda: utc_now() + ahead,
+        )
         self.requests = self.kite.requests.historical - before
         self.seen.append(self.table())
         return report

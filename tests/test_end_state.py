@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +219,17 @@ def test_corrections_on_the_day_of_a_split(
         factors = {"high", "close"}
         values = {k: round(v * price, 2) if k in factors else v for k, v in changes.items()}
         course.kite.correct("INFY", interval, at, since=THURSDAY, **values)
+    course.kite.split("INFY", THURSDAY.date(), 2)
+    assert len(course.run(THURSDAY).fetch.rebased) == len(BOTH)
+    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    assert differing(course.seen[-1], final) == []
+
+
+def test_a_clock_that_is_set_back_changes_no_order(
+    course: Course, timescale_template: Template, tmp_path: Path
+) -> None:
+    """What was fetched while it was a month ahead is older all the same than what came after."""
+    course.run(WEDNESDAY, ahead=timedelta(days=30))
     course.kite.split("INFY", THURSDAY.date(), 2)
     assert len(course.run(THURSDAY).fetch.rebased) == len(BOTH)
     final = downloaded(course, timescale_template, tmp_path / "fresh")

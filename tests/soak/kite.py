@@ -1,9 +1,18 @@
 """Kite's faults, alone and mixed, at 1 to 50 %: none becomes a success, and none a storm."""
 
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
+from threading import Thread
+
+import requests
 
 from kitepipe.sandbox.faults import KINDS, OK, Faults
 from kitepipe.sandbox.journal import HISTORICAL
+from tests.box_help import ended
+from tests.sandbox_asking import NOW
 from tests.soak.life import WANTED, Life, Soak, rounds
 
 _SHARES = (0.01, 0.05, 0.2, 0.5)
@@ -19,7 +28,7 @@ _ENVIRON = {
 
 
 def kite_faults(soak: Soak, number: int) -> None:
-    """Run through a mixture of faults, again and again; then without them."""
+    """Run through a mixture of faults, again and again, and lose the session; then without them."""
     rounds(soak, number, "Kite's faults", _suffer, rate_limit=_LIMIT, stall_s=1.0, drip_s=0.02)
 
 
@@ -32,12 +41,46 @@ def _suffer(life: Life) -> None:
         share = draw.choice(_SHARES)
         life.kite.faults(Faults(rates=dict.fromkeys(chosen, share / len(chosen))))
         before = len(life.kite.log)
-        ended = life.box.kitepipe("run", *WANTED)
-        life.expect(ended.code in (0, 3, 11), f"{chosen} at {share} end with {ended.code}", ended)
+        last = life.box.kitepipe("run", *WANTED)
+        life.expect(last.code in (0, 3, 11), f"{chosen} at {share} end with {last.code}", last)
         log = life.kite.log[before:]
         life.soak.counts.update(f"fault {entry.fault}" for entry in log if entry.fault)
         life.expect(_most_in_a_second(life) <= _LIMIT + 1, f"{chosen}: a storm of requests")
     life.kite.faults(Faults())
+    kind = draw.choice(list(_ENDS))
+    with life.box.started("run", *WANTED, "--refetch") as process:
+        time.sleep(draw.uniform(0.3, 1.2))
+        trouble = Thread(target=_ENDS[kind], args=(life,))
+        trouble.start()
+        last = ended(process)
+        trouble.join()
+    life.soak.counts[kind if last.code == 10 else "runs over before that"] += 1
+    life.expect(last.code in (0, 10), f"{kind} ends with {last.code}", last)
+    life.kite.faults(Faults())
+    life.kite.set_now(NOW)
+    life.box.environ = {**_ENVIRON, "KITEPIPE_ACCESS_TOKEN": _login(life)}
+
+
+def _login(life: Life) -> str:
+    """Log in anew, which kills the token of before, and return the new one."""
+    options, once = life.kite.options, str(life.soak.draw.random())
+    text = options.api_key + once + options.api_secret
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    form = {"api_key": options.api_key, "request_token": once, "checksum": checksum}
+    answer = requests.post(f"{life.kite.url}/session/token", data=form, timeout=10)
+    return str(answer.json()["data"]["access_token"])
+
+
+def _clock_goes_back(life: Life) -> None:
+    life.kite.set_now(NOW - timedelta(hours=life.soak.draw.uniform(1, 1000)))
+
+
+_ENDS: dict[str, Callable[[Life], object]] = {
+    "another login": _login,
+    "the token dies": lambda life: life.kite.expire_token(),
+    "the data plan ends": lambda life: life.kite.faults(Faults(rates={"permission": 1.0})),
+    "Kite's clock is set back": _clock_goes_back,
+}
 
 
 def _most_in_a_second(life: Life) -> int:
