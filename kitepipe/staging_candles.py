@@ -118,7 +118,8 @@ class CandleParser:
 
     def keep_bodies(self, reply_ids: Sequence[int]) -> None:
         """Read these bodies in one go, but for archived ones (many small series at once)."""
-        self._kept = read_bodies(self._cursor, reply_ids)
+        with self._memory.for_reading():
+            self._kept = read_bodies(self._cursor, reply_ids)
 
     def is_plain(self, parts: Sequence[Part]) -> bool:
         """Tell whether all these replies have Kite's plain form, which takes little memory.
@@ -130,7 +131,8 @@ class CandleParser:
         if self._kept.keys() >= set(self._picked):
             bodies = {reply_id: self._kept[reply_id] for reply_id in self._picked}
         else:
-            bodies = read_bodies(self._cursor, self._picked)
+            with self._memory.for_reading():
+                bodies = read_bodies(self._cursor, self._picked)
             if away := set(self._picked) - bodies.keys():
                 with self._memory.for_a_judge():
                     bodies |= read_archived_bodies(self._cursor, sorted(away))
@@ -167,7 +169,7 @@ class CandleParser:
 
     def _judged(self) -> Parsed:
         if self._way == "any":
-            select_bodies(self._cursor, self._picked)
+            self._select_texts()
         self._cursor.execute(load("staging_create_judged_candle"))
         self._cursor.execute("delete from repeated_candle")
         candles, repeated = self._select_candles()
@@ -177,6 +179,10 @@ class CandleParser:
         counts = self._cursor.execute(load("staging_select_candle_counts")).fetchall()
         is_bad = any(row[4] for row in counts)
         return Parsed(candles, self._bad() if is_bad else [], {row[0]: row[2] for row in counts})
+
+    def _select_texts(self) -> None:
+        with self._memory.for_reading():
+            select_bodies(self._cursor, self._picked)
 
     def _choose_way(self, is_plain: bool) -> None:
         """Let `parsed_candle` be the plain way where that will do: it is planned much faster."""
@@ -196,7 +202,7 @@ class CandleParser:
 
     def _bad(self) -> list[BadCandle]:
         if self._way == "plain":  # their texts were not needed in SQL until now
-            select_bodies(self._cursor, self._picked)
+            self._select_texts()
         self._cursor.execute(load("staging_create_quarantine"))
         rows = self._cursor.execute(load("staging_select_quarantine")).fetchall()
         return [BadCandle(*row) for row in rows]

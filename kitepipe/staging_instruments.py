@@ -65,12 +65,13 @@ def take_snapshot(
     dump has not Kite's columns, or no instrument at all: else all that is listed would be gone.
     """
     columns = _columns(dump, exchange)
+    sound, odd = _by_line(dump)
     with staging.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "instruments.csv"
-        file.write_bytes(dump)
+        file.write_bytes(sound)
         with translated(staging.path), transaction(cursor):
             cursor.execute(load("staging_read_dump"), {"path": str(file), "columns": columns})
-            cursor.execute(load("staging_judge_dump"))
+            cursor.execute(load("staging_judge_dump"), {"odd": odd})
             row = cursor.execute(
                 load("staging_insert_snapshot"),
                 {
@@ -90,6 +91,23 @@ def _columns(dump: bytes, exchange: str) -> dict[str, str]:
     if any(names.count(name) != 1 for name in _COLUMNS):
         raise _unusable(exchange, f"it begins with {header[:60]!r}, not with Kite's columns")
     return dict.fromkeys(names, "varchar")
+
+
+def _by_line(dump: bytes) -> tuple[bytes, list[str]]:
+    """Return the lines that are rows by themselves, and the others.
+
+    Kite writes each row on a line of its own. A quote that is left open would take along the rows
+    after it, and at a carriage return amid others DuckDB gives the whole dump up.
+    """
+    sound: list[bytes] = []
+    odd: list[str] = []
+    for ended in dump.split(b"\n"):
+        line = ended.removesuffix(b"\r")
+        if line.count(b'"') % 2 or b"\r" in line:
+            odd.append(line.decode("utf-8", "replace"))
+        else:
+            sound.append(line)
+    return b"\n".join(sound), odd
 
 
 def _unusable(exchange: str, why: str) -> StagingError:

@@ -17,6 +17,9 @@ PLANNING_MB, READING_MB = 512, 48
 # 30 MB for 1,000 replies of 1 MB.
 FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 96, 120
 _LOADERS, _LOADER_MB = 2, 28  # what READING_MB is enough for; four in it run out of memory
+# Whoever reads a body has all 16 MB of its sealed table unpacked, and 25 in all: in READING_MB two
+# at once run out of memory.
+_READS = 1
 _JUDGE_MB = 72  # a reply of 1 MB that is parsed as JSON needs up to 96 in all
 
 
@@ -26,6 +29,7 @@ class Memory:
     def __init__(self, database: duckdb.DuckDBPyConnection, base: int) -> None:
         self._database, self._base, self._more = database, base, 0
         self._changing, self._judges = threading.Lock(), threading.Lock()
+        self._reads = threading.Semaphore(_READS)
 
     @contextlib.contextmanager
     def based(self, megabytes: int) -> Iterator[None]:
@@ -39,9 +43,20 @@ class Memory:
 
     @contextlib.contextmanager
     def for_loaders(self, number: int) -> Iterator[None]:
-        """Let so many threads read and parse plain replies at once."""
-        with self._with(max(0, number - _LOADERS) * _LOADER_MB):
-            yield
+        """Let so many threads load plain replies at once."""
+        more = max(0, number - _LOADERS)
+        with self._with(more * _LOADER_MB):
+            for _ in range(more):
+                self._reads.release()
+            try:
+                yield
+            finally:
+                for _ in range(more):
+                    self._reads.acquire()
+
+    def for_reading(self) -> threading.Semaphore:
+        """Return what to hold while bodies are read."""
+        return self._reads
 
     @contextlib.contextmanager
     def for_a_judge(self) -> Iterator[None]:

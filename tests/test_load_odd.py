@@ -1,5 +1,8 @@
 """Replies of full size that are not of Kite's plain form: they take memory, and are loaded."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from kitepipe import pipeline
 from kitepipe.model import Interval, Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
+from kitepipe.staging_candles import CandleParser
 from kitepipe.staging_replies import ReplyWriter
 from tests.load_help import API_ROOT, Hand, day, with_schema
 from tests.marks import with_quick
@@ -21,8 +25,8 @@ OPENS = [f"{9 + (15 + m) // 60:02}:{(15 + m) % 60:02}:00+0530" for m in range(MI
 NAMES = ("date", "open", "high", "low", "close", "volume")
 
 
-def _window(first: int) -> list[list[Any]]:
-    days = [day(first + n).isoformat() for n in range(SESSIONS)]
+def _window(first: int, sessions: int = SESSIONS) -> list[list[Any]]:
+    days = [day(first + n).isoformat() for n in range(sessions)]
     return [[f"{on}T{at}", 1234.5, 1240.05, 1230, 1236, 99] for on in days for at in OPENS]
 
 
@@ -63,6 +67,26 @@ def test_many_loaders_have_the_memory_that_they_need(
     report = hand.load(load_workers=4)
     assert (report.new, report.failures) == (20 * SESSIONS * MINUTES, [])
     assert hand.replay(load_workers=4).equal == report.new
+
+
+def test_many_replies_of_middle_size_are_read_by_one_at_a_time(tmp_path: Path) -> None:
+    """None is sealed yet: whoever reads one has them all in memory, 15 MB, and 6 MB packed."""
+    hand, draw = Hand(tmp_path / "a.duckdb", "", ("INFY",)), random.Random(0)
+    with Staging.write(hand.settings.staging, API_ROOT) as staging, ReplyWriter(staging) as writer:
+        series = hand.series(staging, "INFY", Interval.MINUTE)
+        for number in range(192):
+            rows = [[row[0], *draw.choices(range(10**6), k=5)] for row in _window(3 * number, 3)]
+            commit(writer, series, Window(day(3 * number), day(3 * number + 2)), body(rows))
+    with Staging.read(hand.settings.staging) as staging, ThreadPoolExecutor(4) as threads:
+        with staging.cursor() as cursor:
+            ids = [row[0] for row in cursor.execute("select reply_id from reply").fetchall()]
+
+        def read(first: int) -> None:
+            with closing(CandleParser(staging)) as parser:
+                for _ in range(10):
+                    parser.keep_bodies(ids[first::4])
+
+        assert list(threads.map(read, range(4))) == [None] * 4
 
 
 def test_archived_replies_of_full_size_are_read_by_two_at_once(

@@ -5,13 +5,15 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from kitepipe.cli.output import harmless
+
 
 class _StderrHandler(logging.Handler):
     """Writes to whatever stderr is now: live bars put themselves before the real one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.write(harmless(self.format(record)) + "\n")
             sys.stderr.flush()
         except BrokenPipeError:
             return  # nobody reads any more; the work goes on

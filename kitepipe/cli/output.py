@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import sys
 from datetime import timedelta
@@ -9,11 +10,22 @@ from typing import Any
 
 import click
 
+# What steers a terminal or the direction of writing, but for colours: names and messages come from
+# outside. As an escape of JSON it can be read in a line and in a document.
+_STEERING = re.compile(
+    r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def harmless(text: str) -> str:
+    """Return text that does nothing to a terminal but stand there."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
 
 def say(text: str = "") -> None:
     """Write a line to stdout; where its reader is gone, be quiet from now on."""
     try:
-        click.echo(text)
+        click.echo(harmless(text))
     except BrokenPipeError:
         silence()
 
@@ -26,7 +38,7 @@ def say_json(value: Any) -> None:
 def tell(text: str = "") -> None:
     """Write a line to stderr, where people read and `--json` does not."""
     try:
-        click.echo(text, err=True)
+        click.echo(harmless(text), err=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from kitepipe.cli.logs import writes_json
-from kitepipe.cli.output import duration, number
+from kitepipe.cli.output import duration, harmless, number
 from kitepipe.progress import Meter, Progress
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Bar:
         """Move the bar; rich's own lock makes this safe from several threads."""
         self._bars.advance(self._task, done)
         if detail:
-            self._bars.update(self._task, detail=detail[:40])
+            self._bars.update(self._task, detail=harmless(detail)[:40])
 
     def grow(self, more: int) -> None:
         """Change the plan."""

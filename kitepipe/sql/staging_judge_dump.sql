@@ -1,8 +1,9 @@
 -- Types the rows of dump_text into the temp table dump_row; rule says why one is no instrument.
 -- Kite's tokens are exchange_token * 256 + the exchange's number: a row in which the two
 -- contradict each other was edited by hand. Kite names an instrument by exchange:tradingsymbol,
--- so no dump holds one twice. Rows that are no CSV (reject_errors) come last, with the token that
--- they seem to have. One row a row of the dump.
+-- so no dump holds one twice. Characters that steer a terminal or the direction of writing, and texts
+-- longer than any of Kite's, would do harm where names are shown or indexed. Lines that are no CSV
+-- ($odd, reject_errors) come last, with the token that they seem to have. One row a row of the dump.
 create or replace temp table dump_row as
 with
 typed as (
@@ -35,6 +36,14 @@ judged as (
             when tradingsymbol = '' then 'missing_symbol'
             when exchange = '' then 'missing_exchange'
             when bad_expiry then 'bad_expiry'
+            when regexp_matches(
+                concat_ws(' ', tradingsymbol, name, exchange, segment, instrument_type),
+                '[\x00-\x1F\x7F-\x{9F}\x{202A}-\x{202E}\x{2066}-\x{2069}]'
+            ) then 'control_character'
+            when greatest(
+                length(tradingsymbol), length(name), length(exchange), length(segment),
+                length(instrument_type)
+            ) > 255 then 'too_long'
             when exchange_token is distinct from instrument_token // 256 then 'token_mismatch'
         end as fault
     from typed
@@ -54,8 +63,13 @@ from judged
 union all by name
 select
     null as line,
-    try_cast(split_part(any_value(csv_line), ',', 1) as bigint) as instrument_token,
-    any_value(csv_line) as raw,
+    try_cast(split_part(raw, ',', 1) as bigint) as instrument_token,
+    raw,
     'bad_csv' as rule
-from reject_errors
-group by line
+from (
+    select any_value(csv_line) as raw
+    from reject_errors
+    group by line
+    union all
+    select unnest(cast($odd as varchar[]))
+)
