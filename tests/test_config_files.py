@@ -1,5 +1,6 @@
 """Where settings come from and where they are told: files, folders, the init file, the README."""
 
+import json
 import os
 import re
 from dataclasses import fields
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kitepipe.config import KEYS, ConfigLoader, Settings
 from kitepipe.config_text import init_text, markdown_table
@@ -33,6 +36,35 @@ def _refusal(environ: Any = None, **flags: Any) -> str:
         _load(environ, **flags)
     assert caught.value.exit_code == 2
     return str(caught.value)
+
+
+_VALUE = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
+    st.lists(st.one_of(st.text(max_size=8), st.integers()), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+)
+_DOCUMENT = st.dictionaries(
+    st.one_of(st.sampled_from(sorted(KEYS)), st.text(max_size=12)), _VALUE, max_size=4
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=st.one_of(st.binary(max_size=200), _DOCUMENT.map(lambda d: json.dumps(d).encode())))
+def test_any_file_is_settings_or_an_error_that_names_it(contents: bytes, tmp_path: Path) -> None:
+    """In either form, whatever the bytes; and an error of ours, with exit code 2."""
+    for name in ("k.toml", "k.json"):
+        file = tmp_path / name
+        file.write_bytes(contents)
+        error = _error_of(file)
+        assert error is None or (name in str(error), error.exit_code) == (True, 2)
+
+
+def _error_of(file: Path) -> UsageError | None:
+    try:
+        ConfigLoader(file, {}).load()
+    except UsageError as error:
+        return error
+    return None
 
 
 def test_the_file_is_named_by_flag_by_variable_or_found_here(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kitepipe.filters import InstrumentFilter
 from kitepipe.model import IST, Interval
@@ -47,6 +49,34 @@ def test_odd_symbols_are_symbols(staging: Staging, symbol: str) -> None:
         unknown = unknown_symbols(cursor, [symbol, f"NSE:{symbol}", f"BSE:{symbol}"])
         assert unknown == {f"BSE:{symbol}": f"NSE:{symbol}"}
     assert (series.instrument.tradingsymbol, series.instrument.name) == (symbol, "X, LTD")
+
+
+_CELL = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["257", "1", "NSE", "EQ", '"', '""', '"a', "\r", "\0", "#", "2026-11-26", "NULL"]
+    ),
+)
+_LINE = st.one_of(
+    st.binary(max_size=80),
+    st.lists(_CELL, max_size=14).map(lambda cells: ",".join(cells).encode("utf-8", "replace")),
+)
+
+
+@given(bad=st.lists(_LINE, min_size=1, max_size=6))
+def test_no_line_of_a_dump_takes_others_along(
+    bad: list[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever stands between them, the instruments before and after are listed."""
+    path = tmp_path_factory.mktemp("dump") / "kitepipe.duckdb"
+    text = b"\n".join([dump(INFY).rstrip(), *bad, TCS.encode(), b""])
+    with Staging.write(path, API_ROOT) as staging, staging.cursor() as cursor:
+        report = take_snapshot(staging, text, "NSE", datetime(2026, 11, 20, 9, tzinfo=IST))
+        listed = {
+            name for (name,) in cursor.execute("select tradingsymbol from instrument").fetchall()
+        }
+        assert {"INFY", "TCS"} <= listed
+        assert report.rows >= 2
 
 
 def test_unknown_symbols_are_those_nobody_lists(staging: Staging) -> None:
