@@ -6,6 +6,7 @@ import time
 from tests.soak.life import WANTED, Life, Soak, rounds
 
 KILLS_A_LIFE = 10
+STOP_S = 2.0  # as README promises of Ctrl-C and SIGTERM
 # A kill falls anywhere in so many seconds: about as long as each takes.
 _VERBS: dict[str, tuple[tuple[str, ...], float]] = {
     "fetch": (("fetch", *WANTED), 1.3),
@@ -38,10 +39,12 @@ def _die_again_and_again(life: Life) -> None:
             time.sleep(draw.uniform(0.05, seconds))
             (number,) = draw.choices(list(_SIGNALS), list(_SIGNALS.values()))
             process.send_signal(number)
+            sent = time.monotonic()
             _, words = process.communicate(timeout=60)
-        code = process.returncode
+        took, code = time.monotonic() - sent, process.returncode
         if code == -signal.SIGKILL:
             life.soak.counts[f"kills of {verb}"] += 1
         else:
             life.soak.counts["interrupted" if code == 130 else f"{verb} ended before"] += 1
             life.expect(code in _ENDS, f"{verb} ends with {code}: {words.strip()[-200:]}")
+            life.expect(took <= STOP_S, f"{verb} takes {took:.1f} s to stop")
