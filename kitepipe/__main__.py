@@ -10,8 +10,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - no setting 
 with contextlib.suppress(ImportError):  # where there are core dumps, there is this
     import resource
 
-    # The memory of a process that fetches holds the session: it never goes to disk.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # The memory of a process that fetches holds the session: it never goes to disk. One byte is
+    # less than any file, and the one limit that Linux heeds before it pipes a dump to a handler.
+    _hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0 if _hard == 0 else 1, _hard))
 
 from kitepipe.cli import main
 
