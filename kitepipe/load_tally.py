@@ -55,8 +55,9 @@ class Tally:
         last = max((r.window.last for r in work.replies), default=None)
         told = ", ".join(f"{count} {kind}" for kind, count in totals.items() if count)
         log.info(
-            "%s %s..%s: %d windows, %s, %.2f s",
-            *(work.series, first, last, result.replies, told or "nothing new", seconds),
+            "%s %s..%s: %d window%s, %s, %.2f s",
+            *(work.series, first, last, result.replies, "" if result.replies == 1 else "s"),
+            *(told or "nothing new", seconds),
         )
 
     def report(self) -> LoadReport:

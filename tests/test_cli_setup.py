@@ -71,7 +71,7 @@ def test_init_writes_where_it_is_told(tmp_path: Path) -> None:
     assert _run("init", "--config", "absent/other.toml").exit_code == 2
 
 
-def _login(kite: Sandbox, *args: str, given: str = "") -> Result:
+def _login(kite: Sandbox, *args: str, given: str = "", **environ: str) -> Result:
     return _run(
         "login",
         *args,
@@ -82,6 +82,7 @@ def _login(kite: Sandbox, *args: str, given: str = "") -> Result:
         given=given,
         KITEPIPE_API_KEY=kite.options.api_key,
         KITEPIPE_API_SECRET=kite.options.api_secret,
+        **environ,
     )
 
 
@@ -103,6 +104,14 @@ def test_login_keeps_a_private_session_that_says_when_it_dies(kite: Sandbox, way
     assert session.access_token == kite.access_token
     assert session.access_token not in result.output
     assert kite.options.api_secret not in result.output
+
+
+def test_login_tells_of_a_variable_that_is_stronger(kite: Sandbox) -> None:
+    """A token of yesterday in the environment would make every run end with exit 10."""
+    assert "warning" not in _login(kite, "abc123").stderr
+    told = _login(kite, "abc124", KITEPIPE_ACCESS_TOKEN="yesterdays")
+    assert (told.exit_code, "KITEPIPE_ACCESS_TOKEN" in told.stderr) == (0, True)
+    assert "yesterdays" not in told.output
 
 
 def test_login_in_json_stands_alone_on_stdout(kite: Sandbox) -> None:

@@ -188,7 +188,7 @@ def test_the_log_says_what_became_of_each_series(
     with caplog.at_level(logging.DEBUG):
         pipeline.run(settings, SOME, Silent())
     lines = [record.getMessage() for record in caplog.records]
-    assert any("INFY day 2026-11-02..2026-11-20: 1 windows, 15 new" in line for line in lines)
+    assert any("INFY day 2026-11-02..2026-11-20: 1 window, 15 new" in line for line in lines)
     assert not [line for line in lines if "sandbox_token" in line]
 
 
