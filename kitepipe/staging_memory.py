@@ -17,8 +17,8 @@ PLANNING_MB, READING_MB = 512, 48
 # 30 MB for 1,000 replies of 1 MB.
 FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 96, 120
 _LOADERS, _LOADER_MB = 2, 28  # what READING_MB is enough for; four in it run out of memory
-# Whoever reads a body has all 16 MB of its sealed table unpacked, and 25 in all: in READING_MB two
-# at once run out of memory.
+# Whoever reads one of the open bodies, up to 16 MB, has them all unpacked, 25 MB of memory: two at
+# once ran out of READING_MB. (Sealed ones are packed by the megabyte.)
 _READS = 1
 _JUDGE_MB = 72  # a reply of 1 MB that is parsed as JSON needs up to 96 in all
 
