@@ -8,6 +8,7 @@ from kitepipe.gaps import all_gaps
 from kitepipe.holder import read_holder, reading
 from kitepipe.lost import all_losses
 from kitepipe.model import IST, utc_now
+from kitepipe.staging_memory import PLANNING_MB
 from kitepipe.status_staging import select_staged
 from kitepipe.summary import StatusReport
 
@@ -38,6 +39,7 @@ def _staged(settings: Settings, *, gaps: bool) -> StatusReport:
     try:
         with (
             reading(path, wait=False, archive=settings.archive) as staging,
+            staging.memory.based(PLANNING_MB),
             staging.cursor() as cursor,
         ):
             today = utc_now().astimezone(IST).date()

@@ -107,8 +107,8 @@ class Box:
 
 
 def ended(process: "subprocess.Popen[str]") -> Ended:
-    """Wait for a process."""
-    out, err = process.communicate(timeout=60)
+    """Wait for a process; a storm of 429s keeps it waiting for minutes."""
+    out, err = process.communicate(timeout=240)
     return Ended(process.returncode, out, err)
 
 

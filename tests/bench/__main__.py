@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 
 from tests.bench.fetching import fetch_at_the_limit, fetch_beside_official, fetch_memory
 from tests.bench.figures import Figure, table, write_json
@@ -47,8 +48,10 @@ def main() -> int:
         for name in asked.scenario or SCENARIOS:
             _tell(f"{name}: {(SCENARIOS[name].__doc__ or '').splitlines()[0]}")
             try:
-                figures += SCENARIOS[name](workplace)
-            except UnavailableError as error:
+                for figure in SCENARIOS[name](workplace):
+                    figures.append(figure)
+                    _tell(f"  {figure.what}: {median(figure.values):,.4g}")
+            except (UnavailableError, RuntimeError) as error:
                 missing.append(f"NOT MEASURED: {name}: {error}")
         machine = workplace.machine()
     print("\n".join([table(figures, machine), *missing]))

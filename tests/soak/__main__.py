@@ -38,7 +38,10 @@ def main() -> int:
         for name in asked.part or PARTS:
             part, number = PARTS[name]
             _tell(f"{name}: {(part.__doc__ or '').splitlines()[0]}")
-            part(soak, max(1, round(number * asked.size)))
+            try:
+                part(soak, max(1, round(number * asked.size)))
+            except Exception as error:  # what was counted until then is told all the same
+                soak.differences.append(f"seed {asked.seed}, {name}: {error!r}")
     for what, count in sorted(soak.counts.items()):
         print(f"{what:40} {count:>9,}")
     for difference in soak.differences:
