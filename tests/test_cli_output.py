@@ -13,13 +13,11 @@ from textwrap import dedent
 
 import pytest
 from click import unstyle
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kitepipe.cli import logs, terminal
 from kitepipe.cli.demo import table
 from kitepipe.cli.ending import finish
-from kitepipe.cli.output import count, duration, harmless, number, size
+from kitepipe.cli.output import count, duration, number, size
 from kitepipe.cli.render import MOST_NAMED, text_of
 from kitepipe.summary import (
     Check,
@@ -38,21 +36,6 @@ from kitepipe.summary import (
     StatusReport,
     VerifyReport,
 )
-
-
-@given(st.text())
-def test_no_text_steers_the_terminal_and_json_says_the_same(text: str) -> None:
-    """Names and messages come from outside: in lines as in documents they only stand there."""
-    quiet = harmless(f"a {text} b")
-    assert not [c for c in quiet if not c.isprintable() and ord(c) < 0xA0 and c not in "\n\t"]
-    assert not set(quiet) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-    assert json.loads(harmless(json.dumps(text, ensure_ascii=False))) == text
-
-
-def test_colours_of_our_own_stay() -> None:
-    """What a terminal does with them is known."""
-    assert harmless("\x1b[1mfetch\x1b[0m: \x1b[2J") == "\x1b[1mfetch\x1b[0m: \\u001b[2J"
-
 
 FETCH = FetchReport(
     instruments=50,

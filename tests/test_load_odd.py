@@ -20,6 +20,8 @@ from tests.marks import with_quick
 from tests.servers import Look
 from tests.staging_help import body, commit
 
+pytestmark = pytest.mark.faults
+
 SESSIONS, MINUTES = 41, 375  # of a window of 60 days: 15,375 candles, 1 MB
 OPENS = [f"{9 + (15 + m) // 60:02}:{(15 + m) % 60:02}:00+0530" for m in range(MINUTES)]
 NAMES = ("date", "open", "high", "low", "close", "volume")

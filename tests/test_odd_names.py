@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kitepipe.cli.output import harmless
 from kitepipe.model import Instrument
 from tests.box_help import Box
 from tests.load_help import with_schema
@@ -42,6 +45,20 @@ REFUSED = {
     "carriage\rreturn": "bad_csv",
 }
 WANTED = ("--exchanges", "NSE", "--from", "2025-11-01", "--candle-interval", "day,60minute")
+
+
+@given(st.text())
+def test_no_text_steers_the_terminal_and_json_says_the_same(text: str) -> None:
+    """Names and messages come from outside: in lines as in documents they only stand there."""
+    quiet = harmless(f"a {text} b")
+    assert not [c for c in quiet if not c.isprintable() and ord(c) < 0xA0 and c not in "\n\t"]
+    assert not set(quiet) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert json.loads(harmless(json.dumps(text, ensure_ascii=False))) == text
+
+
+def test_colours_of_our_own_stay() -> None:
+    """What a terminal does with them is known."""
+    assert harmless("\x1b[1mfetch\x1b[0m: \x1b[2J") == "\x1b[1mfetch\x1b[0m: \\u001b[2J"
 
 
 @pytest.fixture
