@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kitepipe import staging_gaps
 from kitepipe.model import GapKind, Interval, Window
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_gaps import CONFIRMATIONS, find_gaps
@@ -170,3 +171,20 @@ def test_minutes_are_missing_where_a_full_series_has_fewer(short: set[int], coun
             commit(writer, series(key, Interval.MINUTE_5), WHOLE[0], _minutes(counts))
         expected = {(1, _day(n)) for n in short} if count < 75 else set()
         assert _found(cursor, range(DAYS)) == expected
+
+
+def test_how_many_dates_are_searched_at_once_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a year at once, or in spans of days: the same short sessions, beside the same others."""
+    short = {1: {3, 40, 41, 100}, 2: {40, 150}, 3: {0, 179}}
+    with _staging() as (writer, cursor):
+        for key, cut in short.items():
+            counts = {n: 3 if n in cut else 5 for n in range(180)}
+            window = Window(_day(0), _day(179))
+            commit(writer, series(key, Interval.MINUTE_5), window, _minutes(counts))
+        whole = find_gaps(cursor)
+        for at_once in (30, 200):
+            monkeypatch.setattr(staging_gaps, "_DATES_AT_ONCE", at_once)
+            assert find_gaps(cursor) == whole
+    assert sum(one.short is not None for one in whole) == 5
