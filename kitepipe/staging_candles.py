@@ -118,8 +118,7 @@ class CandleParser:
 
     def keep_bodies(self, reply_ids: Sequence[int]) -> None:
         """Read these bodies in one go, but for archived ones (many small series at once)."""
-        with self._memory.for_reading():
-            self._kept = read_bodies(self._cursor, reply_ids)
+        self._kept = read_bodies(self._cursor, reply_ids, self._memory.in_turn)
 
     def is_plain(self, parts: Sequence[Part]) -> bool:
         """Tell whether all these replies have Kite's plain form, which takes little memory.
@@ -131,8 +130,7 @@ class CandleParser:
         if self._kept.keys() >= set(self._picked):
             bodies = {reply_id: self._kept[reply_id] for reply_id in self._picked}
         else:
-            with self._memory.for_reading():
-                bodies = read_bodies(self._cursor, self._picked)
+            bodies = read_bodies(self._cursor, self._picked, self._memory.in_turn)
             if away := set(self._picked) - bodies.keys():
                 with self._memory.for_a_judge():
                     bodies |= read_archived_bodies(self._cursor, sorted(away))
@@ -181,8 +179,7 @@ class CandleParser:
         return Parsed(candles, self._bad() if is_bad else [], {row[0]: row[2] for row in counts})
 
     def _select_texts(self) -> None:
-        with self._memory.for_reading():
-            select_bodies(self._cursor, self._picked)
+        select_bodies(self._cursor, self._picked, self._memory.in_turn)
 
     def _choose_way(self, is_plain: bool) -> None:
         """Let `parsed_candle` be the plain way where that will do: it is planned much faster."""

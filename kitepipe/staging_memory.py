@@ -17,9 +17,6 @@ PLANNING_MB, READING_MB = 512, 48
 # 30 MB for 1,000 replies of 1 MB.
 FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 96, 120
 _LOADERS, _LOADER_MB = 2, 28  # what READING_MB is enough for; four in it run out of memory
-# Whoever reads one of the open bodies, up to 16 MB, has them all unpacked, 25 MB of memory: two at
-# once ran out of READING_MB. (Sealed ones are packed by the megabyte.)
-_READS = 1
 _JUDGE_MB = 72  # a reply of 1 MB that is parsed as JSON needs up to 96 in all
 
 
@@ -29,7 +26,9 @@ class Memory:
     def __init__(self, database: duckdb.DuckDBPyConnection, base: int) -> None:
         self._database, self._base, self._more = database, base, 0
         self._changing, self._judges = threading.Lock(), threading.Lock()
-        self._reads = threading.Semaphore(_READS)
+        # Held by whoever reads open bodies: all, up to 16 MB, are unpacked for one, in 25 MB of
+        # memory, and two at once ran out of READING_MB. Sealed ones are packed by the megabyte.
+        self.in_turn = threading.Lock()
 
     @contextlib.contextmanager
     def based(self, megabytes: int) -> Iterator[None]:
@@ -44,19 +43,8 @@ class Memory:
     @contextlib.contextmanager
     def for_loaders(self, number: int) -> Iterator[None]:
         """Let so many threads load plain replies at once."""
-        more = max(0, number - _LOADERS)
-        with self._with(more * _LOADER_MB):
-            for _ in range(more):
-                self._reads.release()
-            try:
-                yield
-            finally:
-                for _ in range(more):
-                    self._reads.acquire()
-
-    def for_reading(self) -> threading.Semaphore:
-        """Return what to hold while bodies are read."""
-        return self._reads
+        with self._with(max(0, number - _LOADERS) * _LOADER_MB):
+            yield
 
     @contextlib.contextmanager
     def for_a_judge(self) -> Iterator[None]:
