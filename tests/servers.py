@@ -66,12 +66,12 @@ class Template:
     name: str
 
     @contextmanager
-    def database(self) -> Iterator[str]:
+    def database(self, tablespace: str = "pg_default") -> Iterator[str]:
         """Lend a fresh database: yields its DSN, drops it afterwards."""
         name = f"kitepipe_test_{token_hex(6)}"
         with looking(self.server.dsn) as look:
             look(_TERMINATE, self.name)
-            _do(look, "create database {} template {}", name, self.name)
+            _do(look, "create database {} template {} tablespace {}", name, self.name, tablespace)
             zone = sql.Literal(self.server.timezone)
             look(sql.SQL("alter database {} set timezone = {}").format(sql.Identifier(name), zone))
         try:

@@ -8,7 +8,6 @@ from secrets import token_hex
 
 import pytest
 from psycopg2 import sql
-from psycopg2.extensions import parse_dsn
 
 from kitepipe.sandbox import Sandbox
 from tests.box_help import Box
@@ -58,23 +57,14 @@ class _Disk:
 
 
 @contextmanager
-def _on(disk: _Disk, server: Server, dsn: str) -> Iterator[None]:
-    """Move a database to that disk, and back in the end."""
-    space = sql.Identifier(f"kitepipe_test_{token_hex(4)}")
-    database = sql.Identifier(parse_dsn(dsn)["dbname"])
+def _space(disk: _Disk, server: Server) -> Iterator[str]:
+    """Lend a tablespace on that disk: yields its name."""
+    name = f"kitepipe_test_{token_hex(4)}"
+    space, location = sql.Identifier(name), sql.Literal(f"{disk.folder}/space")
     with looking(server.dsn) as look:
-
-        def move(to: sql.Identifier) -> None:
-            look(sql.SQL("alter database {} set tablespace {}").format(database, to))
-
-        location = sql.Literal(f"{disk.folder}/space")
         look(sql.SQL("create tablespace {} location {}").format(space, location))
         try:
-            move(space)
-            try:
-                yield
-            finally:
-                move(sql.Identifier("pg_default"))
+            yield name
         finally:
             look(sql.SQL("drop tablespace {}").format(space))
 
@@ -91,6 +81,16 @@ def disk(timescale_template: Template) -> Iterator[_Disk]:
 
 
 @pytest.fixture
+def dsn(disk: _Disk, timescale_template: Template) -> Iterator[str]:
+    """A database on that disk."""
+    with (
+        _space(disk, timescale_template.server) as space,
+        timescale_template.database(space) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
 def kite(tmp_path: Path) -> Iterator[Sandbox]:
     """A sandbox whose clock stands."""
     with sandbox(api_key=f"full{tmp_path.name}", other_rate_limit=1000) as server:
@@ -98,27 +98,21 @@ def kite(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def test_a_full_disk_of_the_database_ends_the_load_and_loses_nothing(
-    kite: Sandbox,
-    disk: _Disk,
-    timescale_template: Template,
-    timescale_dsn: str,
-    plain_dsn: str,
-    tmp_path: Path,
+    kite: Sandbox, disk: _Disk, dsn: str, plain_dsn: str, tmp_path: Path
 ) -> None:
     """Exit 13 with the server's words; with room again, a load leaves what it always would."""
-    box = Box(tmp_path, kite, with_schema(timescale_dsn))
+    box = Box(tmp_path, kite, with_schema(dsn))
     assert box.kitepipe("fetch", *WANTED).code == 0
-    with _on(disk, timescale_template.server, timescale_dsn):
-        disk.fill()
-        full = box.kitepipe("load")
-        assert (full.code, "No space left on device" in full.error) == (13, True), full.err
-        assert _is_consistent(timescale_dsn)
-        disk.make_room()
-        assert box.kitepipe("load").code == 0
-        assert box.kitepipe("verify").code == 0
+    disk.fill()
+    full = box.kitepipe("load")
+    assert (full.code, "No space left on device" in full.error) == (13, True), full.err
+    assert _is_consistent(dsn)
+    disk.make_room()
+    assert box.kitepipe("load").code == 0
+    assert box.kitepipe("verify").code == 0
     box.dsn = with_schema(plain_dsn)
     assert box.kitepipe("load").code == 0
-    with looking(timescale_dsn) as look, looking(plain_dsn) as beside:
+    with looking(dsn) as look, looking(plain_dsn) as beside:
         assert candles(look) == candles(beside)
 
 
