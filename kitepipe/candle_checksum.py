@@ -39,10 +39,11 @@ def checksum(columns: Mapping[str, npt.NDArray[Any]]) -> tuple[int, int]:
 def _hashes(columns: Mapping[str, npt.NDArray[Any]]) -> _Hashes:
     hashing = _Lookup3(len(columns["at_us"]))
     hashing.take_integers(columns["at_us"] - POSTGRES_EPOCH_US)
-    for name in PRICES:
+    hashing.take_bits(columns["volume"])
+    hashing.take_doubles(columns["open"])
+    hashing.take_bits(np.ma.filled(columns["oi"], NO_OI))
+    for name in ("high", "low", "close"):
         hashing.take_doubles(columns[name])
-    hashing.take_integers(columns["volume"])
-    hashing.take_integers(np.ma.filled(columns["oi"], NO_OI))
     return hashing.hashes()
 
 
@@ -59,9 +60,15 @@ class _Lookup3:
         _, high, low = self._words
         return (high.astype(np.uint64) << np.uint64(32)) | low
 
+    def take_bits(self, values: npt.NDArray[np.int64]) -> None:
+        """PostgreSQL's exclusive or, of bigints: `#`."""
+        low, high = _halves(values)
+        self._words[1] ^= high
+        self._words[2] ^= low
+
     def take_integers(self, values: npt.NDArray[np.int64]) -> None:
         """PostgreSQL's hashint8extended."""
-        low, high = values.astype(np.uint32), (values >> 32).astype(np.uint32)
+        low, high = _halves(values)
         self._seed(4)
         self._words[0] += low ^ np.where(values >= 0, high, ~high)
         self._final()
@@ -105,3 +112,8 @@ class _Lookup3:
         np.left_shift(word, np.uint32(bits), out=self._left)
         np.right_shift(word, np.uint32(32 - bits), out=self._right)
         return np.bitwise_or(self._left, self._right, out=self._left)
+
+
+def _halves(values: npt.NDArray[np.int64]) -> tuple[_Words, _Words]:
+    """The lower and the upper 32 bits."""
+    return values.astype(np.uint32), (values >> 32).astype(np.uint32)

@@ -5,7 +5,7 @@ Only the main thread is here: it owns the staging file's writer.
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from kitepipe.errors import InstrumentRefused, KiteUnreachable, RequestFailed, WindowTooWide
@@ -76,7 +76,8 @@ class Intake:
         judged, doubted = judged_at(reply.http_date, reply.fetched_at)
         if doubted:
             self.tally.doubt_clock(reply)
-        reply = self.writer.in_order(reply)
+            reply = replace(reply, fetched_at=judged)  # what our clock said may lie ahead
+        reply = self.writer.stamped(reply)
         exchange = job.series.instrument.exchange
         newest = next(iter(reply.contents.newest_sessions), None)
         settled = reply_settled_through(exchange, judged, self.margin, newest)

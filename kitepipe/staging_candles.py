@@ -118,7 +118,7 @@ class CandleParser:
 
     def keep_bodies(self, reply_ids: Sequence[int]) -> None:
         """Read these bodies in one go, but for archived ones (many small series at once)."""
-        self._kept = read_bodies(self._cursor, reply_ids, self._memory.in_turn)
+        self._kept = read_bodies(self._cursor, reply_ids, self._memory.open_bodies)
 
     def is_plain(self, parts: Sequence[Part]) -> bool:
         """Tell whether all these replies have Kite's plain form, which takes little memory.
@@ -130,7 +130,7 @@ class CandleParser:
         if self._kept.keys() >= set(self._picked):
             bodies = {reply_id: self._kept[reply_id] for reply_id in self._picked}
         else:
-            bodies = read_bodies(self._cursor, self._picked, self._memory.in_turn)
+            bodies = read_bodies(self._cursor, self._picked, self._memory.open_bodies)
             if away := set(self._picked) - bodies.keys():
                 with self._memory.for_a_judge():
                     bodies |= read_archived_bodies(self._cursor, sorted(away))
@@ -179,7 +179,7 @@ class CandleParser:
         return Parsed(candles, self._bad() if is_bad else [], {row[0]: row[2] for row in counts})
 
     def _select_texts(self) -> None:
-        select_bodies(self._cursor, self._picked, self._memory.in_turn)
+        select_bodies(self._cursor, self._picked, self._memory.open_bodies)
 
     def _choose_way(self, is_plain: bool) -> None:
         """Let `parsed_candle` be the plain way where that will do: it is planned much faster."""

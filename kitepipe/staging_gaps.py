@@ -79,18 +79,11 @@ def find_gaps(
 
 def _find_short(cursor: Cursor) -> None:
     """Fill the temp table gap_short, span by span."""
-    statement = "select count(*), min(date), max(date) from gap_day"
-    dates, first, last = cursor.execute(statement).fetchall()[0]
-    if not dates:
-        return
     exchanges, changes = zip(*hour_changes(), strict=True)
     hours = {"exchanges": list(exchanges), "changes": list(changes)}
-    days = (last - first).days
-    at_once = timedelta(min(days, days * _DATES_AT_ONCE // dates))
-    while first <= last:
-        span = {"first": first, "last": min(last, first + at_once)}
-        cursor.execute(load("staging_insert_gap_short"), hours | span)
-        first = span["last"] + timedelta(1)
+    spans = cursor.execute(load("staging_select_gap_spans"), {"at_once": _DATES_AT_ONCE}).fetchall()
+    for first, last in spans:
+        cursor.execute(load("staging_insert_gap_short"), hours | {"first": first, "last": last})
 
 
 def failed_windows(cursor: Cursor) -> list[FailedWindow]:

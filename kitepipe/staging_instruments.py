@@ -4,6 +4,7 @@ A key outlives tokens and symbols; the rule that gives it stands in staging_matc
 """
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from kitepipe.errors import StagingError, UsageError
-from kitepipe.model import IST, Instrument
+from kitepipe.model import IST, STEERING, Instrument
 from kitepipe.sql import load
 from kitepipe.staging import Staging, as_utc, naive, transaction
 from kitepipe.staging_errors import translated
@@ -25,6 +26,8 @@ _COLUMNS = (
     *("instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry"),
     *("strike", "tick_size", "lot_size", "instrument_type", "segment", "exchange"),
 )
+_FIELD = rb'(?:[^",]*|"(?:[^"]|"")*")'
+_ROW = re.compile(rb"%b(?:,%b)*" % (_FIELD, _FIELD))  # as RFC 4180 has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,15 @@ def take_snapshot(
     Rows that cannot be an instrument are kept in `instrument_quarantine`; StagingError where the
     dump has not Kite's columns, or no instrument at all: else all that is listed would be gone.
     """
-    columns = _columns(dump, exchange)
-    sound, odd = _by_line(dump)
+    header, _, rows = dump.partition(b"\n")
+    columns = _columns(header, exchange)
+    sound, odd = _by_line(rows)
     with staging.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "instruments.csv"
         file.write_bytes(sound)
         with translated(staging.path), transaction(cursor):
             cursor.execute(load("staging_read_dump"), {"path": str(file), "columns": columns})
-            cursor.execute(load("staging_judge_dump"), {"odd": odd})
+            cursor.execute(load("staging_judge_dump"), {"odd": odd, "steering": f"[{STEERING}]"})
             row = cursor.execute(
                 load("staging_insert_snapshot"),
                 {
@@ -84,16 +88,16 @@ def take_snapshot(
             return _keep_changes(cursor, row[0], exchange)
 
 
-def _columns(dump: bytes, exchange: str) -> dict[str, str]:
+def _columns(header: bytes, exchange: str) -> dict[str, str]:
     """Return the columns of a dump as DuckDB wants them; any order, and others beside, will do."""
-    header = dump.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
-    names = header.split(",")
+    text = header.decode("utf-8-sig", "replace").strip()
+    names = text.split(",")
     if any(names.count(name) != 1 for name in _COLUMNS):
-        raise _unusable(exchange, f"it begins with {header[:60]!r}, not with Kite's columns")
+        raise _unusable(exchange, f"it begins with {text[:60]!r}, not with Kite's columns")
     return dict.fromkeys(names, "varchar")
 
 
-def _by_line(dump: bytes) -> tuple[bytes, list[str]]:
+def _by_line(rows: bytes) -> tuple[bytes, list[str]]:
     """Return the lines that are rows by themselves, and the others.
 
     Kite writes each row on a line of its own. A quote that is left open would take along the rows
@@ -101,9 +105,9 @@ def _by_line(dump: bytes) -> tuple[bytes, list[str]]:
     """
     sound: list[bytes] = []
     odd: list[str] = []
-    for ended in dump.split(b"\n"):
+    for ended in rows.split(b"\n"):
         line = ended.removesuffix(b"\r")
-        if line.count(b'"') % 2 or b"\r" in line:
+        if b"\r" in line or (b'"' in line and not _ROW.fullmatch(line)):
             odd.append(line.decode("utf-8", "replace"))
         else:
             sound.append(line)

@@ -26,9 +26,10 @@ class Memory:
     def __init__(self, database: duckdb.DuckDBPyConnection, base: int) -> None:
         self._database, self._base, self._more = database, base, 0
         self._changing, self._judges = threading.Lock(), threading.Lock()
-        # Held by whoever reads open bodies: all, up to 16 MB, are unpacked for one, in 25 MB of
-        # memory, and two at once ran out of READING_MB. Sealed ones are packed by the megabyte.
-        self.in_turn = threading.Lock()
+        # Held by loaders while they read open bodies: all, up to 16 MB, are unpacked for one, in
+        # 25 MB of memory, and two at once ran out of READING_MB. Sealed ones are packed by the
+        # megabyte. Whoever is alone, or has more than that, need not.
+        self.open_bodies = threading.Lock()
 
     @contextlib.contextmanager
     def based(self, megabytes: int) -> Iterator[None]:

@@ -105,6 +105,7 @@ class SeriesTransaction:
 
     def existing(self, first_us: int, last_us: int) -> Columns:
         """Return the candles between two instants, both inclusive, by date; `oi` is masked."""
+        self._summed.clear()  # what is read now may be more than was counted
         columns = select_existing(self._cursor, self._key, first_us, last_us)
         at_us = columns["at_us"]
         if len(at_us):
@@ -263,7 +264,10 @@ class SeriesTransaction:
         return self._base
 
     def _counted(self) -> SeriesState:
-        """Count the candles, where no checksum did: to count costs as much as to add them up."""
+        """Count the candles; those that were summed are as many as they were then.
+
+        To count costs as much as to add up.
+        """
         rest = warehouse_reads.count_outside(self._cursor.connection, self._key, self._summed)
         return SeriesState(*self._ends(), sum(self._summed.values()) + rest)
 

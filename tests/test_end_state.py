@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from kitepipe import pipeline
-from kitepipe.model import Interval, utc_now
+from kitepipe.model import Interval
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
+from kitepipe.staging import naive
 from tests.end_state_help import Course, Table, differing, downloaded, table
 from tests.fetch_help import Watching, rows
 from tests.load_help import with_schema
@@ -132,7 +133,7 @@ def test_a_second_split_amid_the_download_after_the_first(
         bootstrap_date=date(2023, 1, 1),
     )
     course.run(WEDNESDAY)
-    replies, before = _replies(course), utc_now()
+    replies, between_both = _replies(course), THURSDAY - timedelta(hours=8)
     with course.watched() as seen:
         kite.split("INFY", THURSDAY.date(), 2)
         course.run(THURSDAY, max_requests=2)
@@ -148,7 +149,7 @@ def test_a_second_split_amid_the_download_after_the_first(
     assert _replies(course)[: len(replies)] == replies, "old replies stay in staging"
     with timescale_template.database() as dsn:
         elsewhere = replace(course.settings, dsn=with_schema(dsn))
-        pipeline.replay(elsewhere, Silent(), as_of=before.astimezone(UTC))
+        pipeline.replay(elsewhere, Silent(), as_of=between_both.astimezone(UTC))
         with looking(dsn) as look:
             assert differing(table(look), course.seen[0]) == []
 
@@ -234,6 +235,33 @@ def test_a_clock_that_is_set_back_changes_no_order(
     assert len(course.run(THURSDAY).fetch.rebased) == len(BOTH)
     final = downloaded(course, timescale_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
+
+
+def test_a_clock_that_was_ahead_once_outdoes_no_other_file(
+    kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
+) -> None:
+    """Of two files that fill one table the later reply decides, whatever the clock of one said."""
+    wanted: dict[str, Any] = {
+        "tradingsymbols": ("INFY",),
+        "candle_interval": BOTH,
+        "bootstrap_date": date(2024, 1, 1),
+    }
+    courses = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        courses.append(Course(kite, tmp_path / name, timescale_dsn, **wanted))
+    one, other = courses
+    one.run(WEDNESDAY, ahead=timedelta(days=30))
+    newest = rows(one.settings.staging, "select max(fetched_at) from reply")
+    assert newest < [(naive(THURSDAY),)]
+    other.run(WEDNESDAY)
+    kite.split("INFY", THURSDAY.date(), 2)
+    assert len(one.run(THURSDAY).fetch.rebased) == len(BOTH)
+    assert other.run(FRIDAY).load.new > 0
+    one.run(FRIDAY)
+    other.run(SUNDAY)
+    final = downloaded(other, timescale_template, tmp_path / "fresh")
+    assert [differing(seen, final) for seen in (one.seen[-1], other.seen[-1])] == [[], []]
 
 
 def _close(course: Course, interval: str, at: Any) -> float:

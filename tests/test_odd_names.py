@@ -1,6 +1,7 @@
 """Names that are not meant well do no harm: in SQL, files, the terminal, reports."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,18 +48,23 @@ REFUSED = {
 WANTED = ("--exchanges", "NSE", "--from", "2025-11-01", "--candle-interval", "day,60minute")
 
 
-@given(st.text())
+# Unicode's Bidi_Control.
+_MARKS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@given(st.text() | st.text(st.sampled_from(["\x1b", "[", "m", ";", "0", "8", "3", "1", *_MARKS])))
 def test_no_text_steers_the_terminal_and_json_says_the_same(text: str) -> None:
     """Names and messages come from outside: in lines as in documents they only stand there."""
-    quiet = harmless(f"a {text} b")
+    quiet = re.sub(r"\x1b\[(0|1|31|32|33)m", "", harmless(f"a {text} b"))
     assert not [c for c in quiet if not c.isprintable() and ord(c) < 0xA0 and c not in "\n\t"]
-    assert not set(quiet) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert not set(quiet) & set(_MARKS)
     assert json.loads(harmless(json.dumps(text, ensure_ascii=False))) == text
 
 
 def test_colours_of_our_own_stay() -> None:
     """What a terminal does with them is known."""
     assert harmless("\x1b[1mfetch\x1b[0m: \x1b[2J") == "\x1b[1mfetch\x1b[0m: \\u001b[2J"
+    assert harmless("\x1b[8mhidden \x1b[30;40m") == "\\u001b[8mhidden \\u001b[30;40m"
 
 
 @pytest.fixture

@@ -115,4 +115,5 @@ def test_neither_the_process_list_nor_a_core_dump_has_one(box: Box, kite: Sandbo
         limits = (place / "limits").read_text()
     core = re.search(r"Max core file size +(\S+)", limits)
     assert core is not None
-    assert core[1] == "1"  # byte: no file, and Linux pipes no dump to a handler either
+    # 1 byte: no file, and Linux pipes no dump to a handler either; where all was forbidden it is 0.
+    assert core[1] in ("0", "1")

@@ -1,13 +1,15 @@
 """Claims about what is asked of the listed instruments, and when a dump is fresh."""
 
+import sys
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kitepipe.cli.output import harmless
 from kitepipe.filters import InstrumentFilter
 from kitepipe.model import IST, Interval
 from kitepipe.staging import Staging
@@ -19,7 +21,7 @@ from kitepipe.staging_instruments import (
     unknown_symbols,
 )
 from kitepipe.staging_wanted import select_series, want_instruments
-from tests.staging_help import API_ROOT, dump, line, take
+from tests.staging_help import API_ROOT, dump, line, listed, take
 
 INFY = line(408065, "INFY", "INFOSYS")
 TCS = line(2953217, "TCS", "TATA CONSULTANCY SERV LT")
@@ -54,7 +56,7 @@ def test_odd_symbols_are_symbols(staging: Staging, symbol: str) -> None:
 _CELL = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
-        ["257", "1", "NSE", "EQ", '"', '""', '"a', "\r", "\0", "#", "2026-11-26", "NULL"]
+        [*("257", "1", "NSE", "EQ", '"', '""', '"a', 'a"b', '"c', '"d"e'), "\r", "\0", "#", "NULL"]
     ),
 )
 _LINE = st.one_of(
@@ -64,19 +66,39 @@ _LINE = st.one_of(
 
 
 @given(bad=st.lists(_LINE, min_size=1, max_size=6))
+@example(bad=[b'2304,9,a"b,"c,0,,0,0.05,1,EQ,NSE,NSE'])
+@example(bad=[b'768,3,x"y,"'])
 def test_no_line_of_a_dump_takes_others_along(
     bad: list[bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Whatever stands between them, the instruments before and after are listed."""
     path = tmp_path_factory.mktemp("dump") / "kitepipe.duckdb"
     text = b"\n".join([dump(INFY).rstrip(), *bad, TCS.encode(), b""])
-    with Staging.write(path, API_ROOT) as staging, staging.cursor() as cursor:
+    with Staging.write(path, API_ROOT) as staging:
         report = take_snapshot(staging, text, "NSE", datetime(2026, 11, 20, 9, tzinfo=IST))
-        listed = {
-            name for (name,) in cursor.execute("select tradingsymbol from instrument").fetchall()
-        }
-        assert {"INFY", "TCS"} <= listed
+        assert {"INFY", "TCS"} <= set(listed(staging))
         assert report.rows >= 2
+
+
+def test_what_ends_the_header_takes_no_row_along(staging: Staging) -> None:
+    """Carriage returns, or a quote in a column that nobody needs."""
+    for end in (b"\r", b"\r\r", b',"more', b""):
+        text = dump(INFY, TCS).replace(b"\n", end + b"\n", 1)
+        take_snapshot(staging, text, "NSE", datetime(2026, 11, 20, 9, tzinfo=IST))
+        assert set(listed(staging)) == {"INFY", "TCS"}
+
+
+def test_what_the_terminal_refuses_is_no_symbol_and_is_replaced_in_a_name(staging: Staging) -> None:
+    """The same characters for both; a name identifies nothing, and its instrument is listed."""
+    steering = [c for c in map(chr, range(sys.maxunicode)) if harmless(c) != c and c != "\r"]
+    assert len(steering) > 70
+    rows = [line(256 * n + 1, f"X{c}", "X") for n, c in enumerate(steering, start=1)]
+    named = [line(256 * n + 1, f"N{n}", f"O{c}X") for n, c in enumerate(steering, start=1001)]
+    take(staging, 1, INFY, *rows, *named)
+    assert set(listed(staging)) == {"INFY"} | {f"N{1001 + n}" for n in range(len(steering))}
+    with staging.cursor() as cursor:
+        cursor.execute("select distinct name from instrument where tradingsymbol like 'N%'")
+        assert cursor.fetchall() == [("O\N{REPLACEMENT CHARACTER}X",)]
 
 
 def test_unknown_symbols_are_those_nobody_lists(staging: Staging) -> None:

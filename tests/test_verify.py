@@ -77,6 +77,8 @@ def test_the_last_digit_of_a_price_counts(price: float, hand: Hand, look: Look) 
     [
         "date = date + interval '30 seconds'",
         "volume = 2147483648",
+        "volume = volume - 4294967296",
+        "volume = 4294967296 + (volume # 1)",
         "oi = -1",
         "volume = volume + 53, oi = 0",
     ],

@@ -1,6 +1,5 @@
 """The program: its verbs, and the one place that turns how a verb ended into an exit code."""
 
-import gc
 import math
 import os
 import signal
@@ -94,7 +93,6 @@ class Program(click.Group):
         run = super().main
         with _signals_as_interrupt() as interrupt:
             code = _guarded(lambda: interrupt.told(lambda: run(*args, **extra)))
-        gc.freeze()  # the process ends: to look for what nobody needs any more takes 20 ms
         sys.exit(code)
 
 

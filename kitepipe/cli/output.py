@@ -10,16 +10,17 @@ from typing import Any
 
 import click
 
-# What steers a terminal or the direction of writing, but for colours: names and messages come from
-# outside. As an escape of JSON it can be read in a line and in a document.
-_STEERING = re.compile(
-    r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)
+from kitepipe.model import STEERING
+
+# Names and messages come from outside. What steers is written as an escape of JSON, which can be
+# read in a line and in a document; what kitepipe itself writes is let through: lines, bold, three
+# colours.
+_NOT_OURS = re.compile(rf"(?!\x1b\[(?:[01]|3[1-3])m)(?![\n\t])[{STEERING}]")
 
 
 def harmless(text: str) -> str:
-    """Return text that does nothing to a terminal but stand there."""
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Return text that does nothing to a terminal but stand there, be it bold or in colour."""
+    return _NOT_OURS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def say(text: str = "") -> None:

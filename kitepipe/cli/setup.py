@@ -73,14 +73,14 @@ def login(
 
 
 def _report(settings: Settings, session: Session, as_json: bool) -> None:
+    if settings.access_token and settings.access_token != session.access_token:
+        tell("warning: KITEPIPE_ACCESS_TOKEN is set, and stronger than this session: unset it")
     dies_at = session.dies_at.astimezone(IST) if session.dies_at else None
     if as_json:
         told = dies_at and dies_at.isoformat()
         kept = str(settings.session_file)
         say_json({"user_id": session.user_id, "dies_at": told, "session_file": kept})
         return
-    if settings.access_token and settings.access_token != session.access_token:
-        tell("warning: KITEPIPE_ACCESS_TOKEN is set, and stronger than this session: unset it")
     who = session.user_id or "you"
     say(f"logged in as {who} until {dies_at:%Y-%m-%d %H:%M} IST; kept in {settings.session_file}")
 

@@ -7,7 +7,7 @@
 -- instrument's empty minutes are no holes. A day on which most were short was a short session
 -- (Muhurat, a halt), unless the instrument's own other interval was full.
 -- Such a session is told beside a whole one: of a peer on that date, else the own nearest one.
--- A session depends on others up to 63 days away: so many are read on both sides of the span.
+-- A session depends on its stretch, up to 31 days away: so many are read on both sides of the span.
 -- Reads gap_day, gap_series. One row a series and date: series_id, date, needed (candles), rank (of
 -- the reply that decides), and that of the whole session: like_series, like_date, like_rank.
 insert into gap_short
@@ -20,7 +20,7 @@ span as (
     from (
         select min(date) as first, max(date) as last
         from gap_day
-        where date between cast($first as date) - 63 and cast($last as date) + 63
+        where date between cast($first as date) - 31 and cast($last as date) + 31
     )
     cross join (select distinct exchange from gap_series where interval <> 'day')
 ),

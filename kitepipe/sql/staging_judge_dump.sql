@@ -1,8 +1,9 @@
 -- Types the rows of dump_text into the temp table dump_row; rule says why one is no instrument.
 -- Kite's tokens are exchange_token * 256 + the exchange's number: a row in which the two
 -- contradict each other was edited by hand. Kite names an instrument by exchange:tradingsymbol,
--- so no dump holds one twice. Characters that steer a terminal or the direction of writing, and texts
--- longer than any of Kite's, would do harm where names are shown or indexed. Lines that are no CSV
+-- so no dump holds one twice. Characters that steer a terminal or the direction of writing ($steering, a
+-- class) would do harm where names are shown: in the name, which identifies nothing, another stands
+-- for them. Texts longer than any of Kite's would where they are indexed. Lines that are no CSV
 -- ($odd, reject_errors) come last, with the token that they seem to have. One row a row of the dump.
 create or replace temp table dump_row as
 with
@@ -13,7 +14,7 @@ typed as (
         try_cast(exchange_token as bigint) as exchange_token,
         coalesce(exchange, '') as exchange,
         coalesce(tradingsymbol, '') as tradingsymbol,
-        coalesce(name, '') as name,
+        regexp_replace(coalesce(name, ''), $steering, chr(65533), 'g') as name,
         coalesce(instrument_type, '') as instrument_type,
         coalesce(segment, '') as segment,
         try_cast(expiry as date) as expiry,
@@ -37,8 +38,7 @@ judged as (
             when exchange = '' then 'missing_exchange'
             when bad_expiry then 'bad_expiry'
             when regexp_matches(
-                concat_ws(' ', tradingsymbol, name, exchange, segment, instrument_type),
-                '[\x00-\x1F\x7F-\x{9F}\x{202A}-\x{202E}\x{2066}-\x{2069}]'
+                concat_ws(' ', tradingsymbol, exchange, segment, instrument_type), $steering
             ) then 'control_character'
             when greatest(
                 length(tradingsymbol), length(name), length(exchange), length(segment),

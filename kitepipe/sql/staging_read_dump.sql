@@ -1,4 +1,4 @@
--- Reads Kite's instruments CSV at $path into the temp table dump_text: all columns as text.
+-- Reads the rows of Kite's instruments CSV at $path, without its header, into the temp table dump_text: all columns as text.
 -- Parameters: $path, $columns (the names in the header, each with the type varchar).
 -- Rows that are no CSV of these columns go to the temp table reject_errors.
 -- The options are all named: the sniffer takes rows that begin with # for comments. Materialised,
@@ -9,7 +9,7 @@ select
     lot_size, instrument_type, segment, exchange
 from read_csv(
     $path,
-    auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', comment = '',
+    auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', comment = '',
     null_padding = true, store_rejects = true, parallel = false, max_line_size = 1048576,
     columns = $columns
 )

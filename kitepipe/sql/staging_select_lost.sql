@@ -3,7 +3,8 @@
 -- instrument_key, snapshot_id of the dump that lacked it first, exchange, tradingsymbol,
 -- instrument_type, name, expiry, the IST dates of that dump and of the first that had it, interval,
 -- first date with a candle (null: none), first date asked (null: never), the newest reply's first
--- and last date and when it was fetched (UTC; null: none), whether that is known to the user
+-- and last date and when it was fetched (UTC, by the clock that was behind, the box's or Kite's; null:
+-- none), whether that is known to the user
 -- (table named_loss). What was never asked counts only where others of its exchange had been.
 -- Parameter: $intervals.
 with
@@ -27,7 +28,8 @@ asked as (
     select
         instrument_key, interval, min(first_date) as asked_from, min(first_candle) as first_candle,
         max_by(first_date, fetched_at) as newest_first,
-        max_by(last_date, fetched_at) as newest_last, max(fetched_at) as fetched_at
+        max_by(last_date, fetched_at) as newest_last,
+        max_by(least(http_date, fetched_at), fetched_at) as fetched_at
     from chunk
     left join reply using (chunk_id)
     where not continuous
