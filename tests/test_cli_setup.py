@@ -109,9 +109,10 @@ def test_login_keeps_a_private_session_that_says_when_it_dies(kite: Sandbox, way
 def test_login_tells_of_a_variable_that_is_stronger(kite: Sandbox) -> None:
     """A token of yesterday in the environment would make every run end with exit 10."""
     assert "warning" not in _login(kite, "abc123").stderr
-    told = _login(kite, "abc124", KITEPIPE_ACCESS_TOKEN="yesterdays")
-    assert (told.exit_code, "KITEPIPE_ACCESS_TOKEN" in told.stderr) == (0, True)
-    assert "yesterdays" not in told.output
+    for token, *way in (("abc124",), ("abc125", "--json")):
+        told = _login(kite, token, *way, KITEPIPE_ACCESS_TOKEN="yesterdays")
+        assert (told.exit_code, "KITEPIPE_ACCESS_TOKEN" in told.stderr) == (0, True)
+        assert "yesterdays" not in told.output
 
 
 def test_login_in_json_stands_alone_on_stdout(kite: Sandbox) -> None:
