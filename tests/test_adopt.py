@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import unquote_plus
 
@@ -76,6 +76,7 @@ def test_a_new_staging_file_asks_only_what_the_warehouse_lacks(
 def test_from_scratch_asks_everything(kite: Sandbox, settings: Settings, tmp_path: Path) -> None:
     """--from-scratch leaves the warehouse out of it, and the load finds all candles equal."""
     first = _run(settings)
+    kite.set_now(LATE + timedelta(minutes=1))
     fresh = replace(settings, staging=tmp_path / "two.duckdb")
 
     report = _run(fresh, Bounds(from_scratch=True))
