@@ -14,7 +14,7 @@ from kitepipe.fetch_queue import Job
 from kitepipe.model import IST, Gap, GapKind, Interval, Series, Window
 from kitepipe.plan import Known, merge, plan_windows, subtract
 from kitepipe.sessions import period_of, settled_through
-from kitepipe.staging import Cursor
+from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_gap_times import missing_times
 from kitepipe.staging_gaps import (
     FailedWindow,
@@ -39,10 +39,12 @@ def all_gaps(cursor: Cursor) -> list[Gap]:
     return sorted(found, key=lambda gap: (gap.series, gap.first))
 
 
-def holes_since(cursor: Cursor, keys: Sequence[SeriesKey], since: date | None) -> list[Gap]:
+def holes_since(staging: Staging, keys: Sequence[SeriesKey], since: date | None) -> list[Gap]:
     """Return the holes of some series that are not confirmed, from a date on (None: all)."""
-    found = find_gaps(cursor, keys, since)
-    return _with_times(cursor, [one for one in found if one.gap.kind is GapKind.HOLE])
+    with staging.cursor() as cursor:
+        with staging.sparing():
+            found = find_gaps(cursor, keys, since)
+        return _with_times(cursor, [one for one in found if one.gap.kind is GapKind.HOLE])
 
 
 def _with_times(cursor: Cursor, found: Sequence[StagedGap]) -> list[Gap]:

@@ -80,8 +80,7 @@ class Fetching:
         """Return the holes that are left in what this run has asked."""
         if not self.asked:
             return []
-        with self.staging.cursor() as cursor:
-            return holes_since(cursor, list(self.asked), since)
+        return holes_since(self.staging, list(self.asked), since)
 
     def _whole(self, report: FetchReport) -> FetchReport:
         """Add what the stage does not know: instruments with nothing to ask are told as well."""

@@ -8,7 +8,8 @@ from kitepipe.sql import load
 from kitepipe.staging import ARCHIVING, Cursor, Staging, transaction
 from kitepipe.staging_errors import translated
 from kitepipe.staging_parquet import write_archive
-from kitepipe.staging_replies import SEAL_BYTES, select_bodies, view_of_bodies
+from kitepipe.staging_replies import SEAL_BYTES, select_bodies
+from kitepipe.staging_seals import show_bodies, vacant_table
 
 # Raw bytes that go into one file: 64 minute replies, 12 MB of Parquet. That takes 405 MB of memory,
 # one sealed table (16 MB) 302, at 25 to 50 MB a second.
@@ -86,13 +87,11 @@ def archive_batch(staging: Staging, cursor: Cursor, batch: Batch, folder: Path) 
 
 
 def _replace_tables(cursor: Cursor, batch: Batch) -> None:
-    """Drop the batch's tables; what stays of them moves together into a new one.
+    """Drop the batch's tables; what stays of them moves together into another one.
 
     As they follow each other, no other table's range of replies meets that of the new one.
     """
-    numbers = {n for (n,) in cursor.execute("select body_table from seal").fetchall()}
-    kept = max(numbers) + 1
-    cursor.execute(load("staging_create_body_table").format(table=f"body_{kept}"))
+    kept = vacant_table(cursor)
     move = load("staging_insert_sealed_bodies")
     for table in batch.tables:
         names = {"table": f"body_{kept}", "source": f"body_{int(table)}"}
@@ -101,14 +100,9 @@ def _replace_tables(cursor: Cursor, batch: Batch) -> None:
     cursor.execute("delete from seal where body_table in (select unnest(?))", [list(batch.tables)])
     cursor.execute(
         f"insert into seal select {kept}, min(reply_id), max(reply_id) from body_{kept} "
-        "having count(reply_id) > 0 returning body_table"
+        "having count(reply_id) > 0"
     )
-    left = numbers.difference(batch.tables)
-    if cursor.fetchall():
-        left.add(kept)
-    else:
-        cursor.execute(f"drop table body_{kept}")
-    cursor.execute(view_of_bodies(sorted(left)))
+    show_bodies(cursor)
 
 
 def room(cursor: Cursor) -> Room:

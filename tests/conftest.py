@@ -20,7 +20,8 @@ from hypothesis import settings
 
 from kitepipe.warehouse import DatabaseManager
 from tests.servers import Look, Server, Template, UnavailableError, looking, probe
-from tests.servers_find import embedded_server, named_dsn, plain_server, timescale_server
+from tests.servers_find import embedded_server, fsync, named_dsn, plain_server, timescale_server
+from tests.servers_local import memory
 from tests.warehouse_help import new_instrument
 
 # Deadlines measure the machine, which others use too. `make test` tries fewer examples than CI.
@@ -42,8 +43,10 @@ def _end_with_the_summary() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin with nothing missing."""
+    """Begin with nothing missing, and with the tests' files where the servers' are."""
     config.stash[_MISSING] = {}
+    if (folder := memory()) and not fsync():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
 
 

@@ -28,8 +28,8 @@ def named_dsn() -> str | None:
     return os.environ.get("KITEPIPE_TEST_DSN") or None
 
 
-def _fsync() -> bool:
-    """Off: the tests' servers may lose everything in a power cut, and are quicker for it."""
+def fsync() -> bool:
+    """Off: the tests may lose everything in a power cut, and are quicker for it."""
     return os.environ.get("KITEPIPE_TEST_FSYNC") == "1"
 
 
@@ -41,7 +41,7 @@ def timescale_server(say: Say) -> Iterator[Server]:
         return
     reasons: list[str] = []
     programs = installed(timescale=True) or _debian(say, reasons)
-    source = running(programs, timescale=True, fsync=_fsync()) if programs else container(reasons)
+    source = running(programs, timescale=True, fsync=fsync()) if programs else container(reasons)
     with source as found:
         yield Server(found, timescale=True, timezone=TIMESCALE_ZONE)
 
@@ -93,7 +93,7 @@ def _engine(engine: str, *arguments: str) -> str:
 def plain_server() -> Iterator[Server]:
     """Lend a PostgreSQL without the extension: this machine's own, else the embedded one."""
     programs = installed(timescale=False)
-    source = running(programs, timescale=False, fsync=_fsync()) if programs else _embedded()
+    source = running(programs, timescale=False, fsync=fsync()) if programs else _embedded()
     with source as dsn:
         yield Server(dsn, timescale=False, timezone=PLAIN_ZONE)
 

@@ -28,7 +28,7 @@ _UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off
 # A server whose files lie in memory takes a tenth less CPU for a test: disks look long for the
 # places of a database's thousand small files.
 _MEMORY = Path("/dev/shm")
-_MEMORY_BYTES = 4_000_000_000
+_MEMORY_BYTES = 8_000_000_000
 _WITH_MEMORY = f'mount --bind {_MEMORY} "$0{_MEMORY}" && exec "$@"'
 _TIMESCALE = {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
 
@@ -70,10 +70,7 @@ class Programs:
     @contextmanager
     def home(self, *, in_memory: bool) -> Iterator[Path]:
         """Lend a fresh folder of the server's own user, in memory if asked and there is some."""
-        if in_memory and _MEMORY.is_mount() and shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES:
-            parent = _MEMORY
-        else:
-            parent = Path(tempfile.gettempdir())
+        parent = (memory() if in_memory else None) or Path(tempfile.gettempdir())
         if self._chrooted and not (parent == _MEMORY and can_mount()):
             parent = self.root / "var/tmp"
         _sweep(parent)
@@ -88,6 +85,13 @@ class Programs:
     def inside(self, path: Path) -> str:
         """Return `path` as the programs see it."""
         return f"/{path.relative_to(self.root)}" if path.is_relative_to(self.root) else str(path)
+
+
+def memory() -> Path | None:
+    """Return a folder in memory, where there is enough of it."""
+    if not _MEMORY.is_mount() or os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC:
+        return None
+    return _MEMORY if shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES else None
 
 
 @cache

@@ -273,7 +273,7 @@ def test_a_file_in_a_read_only_folder_can_be_read(path: Path, folder: Path) -> N
     assert os.listdir(folder) == ["kitepipe.duckdb"]
 
 
-@pytest.mark.parametrize(("shared", "limit"), [(False, "91.5 MiB"), (True, "114.4 MiB")])
+@pytest.mark.parametrize(("shared", "limit"), [(False, "61.0 MiB"), (True, "114.4 MiB")])
 def test_who_only_writes_takes_little_memory_meanwhile(
     tmp_path: Path, shared: bool, limit: str
 ) -> None:

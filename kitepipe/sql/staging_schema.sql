@@ -108,7 +108,7 @@ create table reply (
 
 create table body_open (reply_id bigint not null, body varchar not null);
 
--- All bodies; each seal adds its table.
+-- All bodies; sealed tables are added as they are made.
 create view body as select reply_id, body from body_open;
 
 create table seal (
