@@ -76,8 +76,8 @@ class Intake:
         judged, doubted = judged_at(reply.http_date, reply.fetched_at)
         if doubted:
             self.tally.doubt_clock(reply)
-            reply = replace(reply, fetched_at=judged)  # what our clock said may lie ahead
-        reply = self.writer.stamped(reply)
+        # Kite's clock is the one that all staging files share: ours may be ahead.
+        reply = self.writer.stamped(replace(reply, fetched_at=judged))
         exchange = job.series.instrument.exchange
         newest = next(iter(reply.contents.newest_sessions), None)
         settled = reply_settled_through(exchange, judged, self.margin, newest)

@@ -6,6 +6,7 @@ three days agree on is absent at source.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -15,6 +16,7 @@ from kitepipe.model import IST, Gap, GapKind, Interval, Series, Window
 from kitepipe.plan import Known, merge, plan_windows, subtract
 from kitepipe.sessions import period_of, settled_through
 from kitepipe.staging import Cursor, Staging
+from kitepipe.staging_errors import translated
 from kitepipe.staging_gap_times import missing_times
 from kitepipe.staging_gaps import (
     FailedWindow,
@@ -40,9 +42,12 @@ def all_gaps(cursor: Cursor) -> list[Gap]:
 
 
 def holes_since(staging: Staging, keys: Sequence[SeriesKey], since: date | None) -> list[Gap]:
-    """Return the holes of some series that are not confirmed, from a date on (None: all)."""
-    with staging.cursor() as cursor:
-        with staging.sparing():
+    """Return the holes of some series that are not confirmed, from a date on (None: all).
+
+    Raises StagingError where there is no room for what the search puts on the disk.
+    """
+    with translated(staging.path), staging.cursor() as cursor:
+        with nullcontext() if staging.is_shared else staging.sparing():
             found = find_gaps(cursor, keys, since)
         return _with_times(cursor, [one for one in found if one.gap.kind is GapKind.HOLE])
 

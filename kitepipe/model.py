@@ -163,7 +163,8 @@ class Contents:
 class Reply:
     """A complete success reply as it came: `body` is the text after content decoding.
 
-    `http_date` is the server's clock, `fetched_at` ours; both UTC. `attempts` counts requests.
+    `http_date` is the server's clock; `fetched_at` is ours as it comes, and by what it is ordered
+    once it is taken in (see ReplyWriter.stamped); both UTC. `attempts` counts requests.
     """
 
     body: str

@@ -15,7 +15,13 @@ from kitepipe.adopt import adopt_coverage
 from kitepipe.config import Settings
 from kitepipe.doors import wanted_instruments, warehouse_dsn
 from kitepipe.doors_kite import kite_door
-from kitepipe.errors import KitepipeError, KiteUnreachable, RequestFailed, UsageError
+from kitepipe.errors import (
+    KitepipeError,
+    KiteUnreachable,
+    RequestFailed,
+    StagingError,
+    UsageError,
+)
 from kitepipe.fetch_agenda import Agenda, agenda_of, plan_agenda
 from kitepipe.fetch_plan import Horizon
 from kitepipe.fetch_queue import Job
@@ -23,7 +29,7 @@ from kitepipe.gaps import holes_since, repair_jobs
 from kitepipe.holder import Beat, writing
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.lost import new_losses
-from kitepipe.model import IST, Gap, Interval
+from kitepipe.model import IST, Interval
 from kitepipe.plan import Bounds
 from kitepipe.progress import Progress
 from kitepipe.sessions import judged_at
@@ -73,14 +79,17 @@ class Fetching:
             raise
         with self.staging.cursor() as cursor:
             report = replace(report, failures=report.failures + self.losses(cursor))
-        since = None if report.rebased else self.agenda.since
-        return self._whole(replace(report, holes=self._holes(since)))
+        return self._whole(self._with_holes(report))
 
-    def _holes(self, since: date | None) -> list[Gap]:
-        """Return the holes that are left in what this run has asked."""
+    def _with_holes(self, report: FetchReport) -> FetchReport:
+        """Name the holes that are left in what this run has asked."""
         if not self.asked:
-            return []
-        return holes_since(self.staging, list(self.asked), since)
+            return report
+        since = None if report.rebased else self.agenda.since
+        try:
+            return replace(report, holes=holes_since(self.staging, list(self.asked), since))
+        except StagingError as error:  # all is staged, and what it says stays true
+            return replace(report, warnings=[*report.warnings, f"holes: not looked for: {error}"])
 
     def _whole(self, report: FetchReport) -> FetchReport:
         """Add what the stage does not know: instruments with nothing to ask are told as well."""

@@ -45,7 +45,7 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
     if "not a valid DuckDB database file" in text:
         return StagingError(f"staging {path}: not a DuckDB file; name another with 'staging'")
     line = str(error).splitlines()[0]
-    if text.rstrip().endswith(_NO_ROOM):
+    if text.rstrip().endswith(_NO_ROOM) or "failed to offload" in text:
         return StagingError(f"staging {path}: no room left on its disk: {line}; make some")
     if isinstance(error, duckdb.OutOfMemoryException):
         return StagingError(f"staging {path}: out of memory: {line}; leave it more")

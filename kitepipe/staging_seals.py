@@ -1,4 +1,4 @@
-"""Sealed tables of a staging file: each has the bodies of some replies and is never written again.
+"""Sealed tables of a staging file: once one has bodies, it is never written again.
 
 The functions are to be called within a transaction.
 """

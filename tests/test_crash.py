@@ -73,7 +73,9 @@ _STEPS = [
     "staging_replies:ReplyWriter._insert_chunk:after:3",  # inside the staging transaction
     "staging_replies:ReplyWriter.commit:after:3",
     "staging_replies:ReplyWriter._seal:before:1",
+    "staging_seals:vacant_table:after:2",  # the first tables of many were made before
     "staging_replies:ReplyWriter._checkpoint:before:1",  # sealed, not in the file yet
+    "staging_replies:ReplyWriter._checkpoint:before:2",
     "warehouse_copy:CopyStream.read:after:1",  # in the middle of COPY
     "warehouse_series:SeriesTransaction.finish:after:2",  # before the commit
     "load:load_series:after:2",  # after the commit, before anything is told

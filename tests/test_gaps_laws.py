@@ -176,15 +176,21 @@ def test_minutes_are_missing_where_a_full_series_has_fewer(short: set[int], coun
 def test_how_many_dates_are_searched_at_once_does_not_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Half a year at once, or in spans of days: the same short sessions, beside the same others."""
-    short = {1: {3, 40, 41, 100}, 2: {40, 150}, 3: {0, 179}}
+    """Half a year at once, or in spans of days: the same short sessions, beside the same others.
+
+    Weeks with more candles, up to a month away, decide what is usual; the fourth has no peer of its
+    interval, and is compared with itself.
+    """
+    more = {*range(26, 36), *range(86, 96), *range(148, 158)}
+    short = {1: {3, 40, 41, 62}, 2: {40, 150}, 3: {0, 179}, 4: {57, 60, 61, 62, 63, 66, 121, 124}}
     with _staging() as (writer, cursor):
         for key, cut in short.items():
-            counts = {n: 3 if n in cut else 5 for n in range(180)}
-            window = Window(_day(0), _day(179))
-            commit(writer, series(key, Interval.MINUTE_5), window, _minutes(counts))
+            counts = {n: 3 if n in cut else 8 if n in more else 5 for n in range(180)}
+            window, interval = Window(_day(0), _day(179)), Interval.MINUTE_5
+            interval = Interval.MINUTE_15 if key == 4 else interval
+            commit(writer, series(key, interval), window, _minutes(counts))
         whole = find_gaps(cursor)
         for at_once in (30, 200):
             monkeypatch.setattr(staging_gaps, "_DATES_AT_ONCE", at_once)
             assert find_gaps(cursor) == whole
-    assert sum(one.short is not None for one in whole) == 5
+    assert {one.key[0] for one in whole if one.short} >= {1, 3, 4}

@@ -1,10 +1,11 @@
 -- Types the rows of dump_text into the temp table dump_row; rule says why one is no instrument.
 -- Kite's tokens are exchange_token * 256 + the exchange's number: a row in which the two
 -- contradict each other was edited by hand. Kite names an instrument by exchange:tradingsymbol,
--- so no dump holds one twice. Characters that steer a terminal or the direction of writing ($steering, a
--- class) would do harm where names are shown: in the name, which identifies nothing, another stands
--- for them. Texts longer than any of Kite's would where they are indexed. Lines that are no CSV
--- ($odd, reject_errors) come last, with the token that they seem to have. One row a row of the dump.
+-- so no dump holds one twice. Characters that steer a terminal or the direction of writing ($steering,
+-- a class) would do harm where names are shown: in a name another one stands for them, but for a
+-- future's, which is its underlying. Texts longer than any of Kite's would where they are indexed.
+-- Lines that are no CSV ($odd, reject_errors) come last, with the token that they seem to have.
+-- One row a row of the dump.
 create or replace temp table dump_row as
 with
 typed as (
@@ -14,7 +15,8 @@ typed as (
         try_cast(exchange_token as bigint) as exchange_token,
         coalesce(exchange, '') as exchange,
         coalesce(tradingsymbol, '') as tradingsymbol,
-        regexp_replace(coalesce(name, ''), $steering, chr(65533), 'g') as name,
+        coalesce(name, '') as told_name,
+        regexp_replace(told_name, $steering, chr(65533), 'g') as name,
         coalesce(instrument_type, '') as instrument_type,
         coalesce(segment, '') as segment,
         try_cast(expiry as date) as expiry,
@@ -39,7 +41,7 @@ judged as (
             when bad_expiry then 'bad_expiry'
             when regexp_matches(
                 concat_ws(' ', tradingsymbol, exchange, segment, instrument_type), $steering
-            ) then 'control_character'
+            ) or (instrument_type = 'FUT' and name <> told_name) then 'control_character'
             when greatest(
                 length(tradingsymbol), length(name), length(exchange), length(segment),
                 length(instrument_type)
@@ -49,7 +51,7 @@ judged as (
     from typed
 )
 select
-    * exclude (bad_expiry, fault),
+    * exclude (bad_expiry, told_name, fault),
     case
         when fault is not null then fault
         when row_number() over (

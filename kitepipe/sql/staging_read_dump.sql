@@ -1,4 +1,5 @@
--- Reads the rows of Kite's instruments CSV at $path, without its header, into the temp table dump_text: all columns as text.
+-- Reads the rows of Kite's instruments CSV at $path, without its header, into the temp table
+-- dump_text: all columns as text.
 -- Parameters: $path, $columns (the names in the header, each with the type varchar).
 -- Rows that are no CSV of these columns go to the temp table reject_errors.
 -- The options are all named: the sniffer takes rows that begin with # for comments. Materialised,
