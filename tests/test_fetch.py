@@ -6,10 +6,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kitepipe import gaps
 from kitepipe.errors import UsageError
 from kitepipe.model import Interval, Window
 from tests.fetch_help import SOME, asked, coverage, fetch, settings_for, twice
@@ -160,6 +162,23 @@ def test_no_date_header_is_reported(tmp_path: Path) -> None:
     assert report.warnings == [
         "Kite's answers carry no Date: dates are settled by this machine's clock"
     ]
+
+
+def test_a_search_for_holes_without_room_ends_no_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is staged by then; the run says that holes were not looked for, and why."""
+
+    def without_room(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("Out of Memory Error: failed to offload data block")
+
+    monkeypatch.setattr(gaps, "find_gaps", without_room)
+    with sandbox() as kite:
+        report = fetch(kite, settings_for(kite, tmp_path / "s.duckdb"))
+    assert (report.exit_code, report.replies, report.holes) == (0, 9, [])
+    [said] = report.warnings
+    assert "holes: not looked for: " in said
+    assert "no room left on its disk" in said
 
 
 def test_no_instrument_is_a_warning_and_an_unknown_symbol_an_error(tmp_path: Path) -> None:
