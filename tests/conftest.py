@@ -26,7 +26,7 @@ from tests.warehouse_help import new_instrument
 
 # Deadlines measure the machine, which others use too. `make test` tries fewer examples than CI.
 settings.register_profile("whole", deadline=None, max_examples=50, print_blob=True)
-settings.register_profile("quick", settings.get_profile("whole"), max_examples=20)
+settings.register_profile("quick", settings.get_profile("whole"), max_examples=12)
 
 _MISSING = pytest.StashKey[dict[str, str]]()
 _DATABASES = ("timescale_dsn", "module_timescale_dsn", "plain_dsn", "module_plain_dsn", "embedded")
