@@ -21,6 +21,10 @@ from kitepipe.warehouse import DatabaseManager
 
 # What zstd at level 9 leaves of synthetic minute replies.
 _RATIO = 0.195
+_NOTHING = (
+    "nothing to move: not before 16 MB of replies are sealed together and loaded, and of each "
+    "series the reply stays with which the next fetch compares"
+)
 
 
 def archive(
@@ -67,7 +71,8 @@ def _estimate(settings: Settings, cursor: Cursor, batches: list[Batch]) -> Archi
     inside, moved = room(cursor), sum(batch.bytes for batch in batches)
     freed = moved * inside.used // max(inside.bodies, 1)
     report = _told(settings, batches, round(moved * _RATIO), freed)
-    return replace(report, warnings=["--dry-run: nothing was moved, sizes are estimates"])
+    said = [*report.warnings, "--dry-run: nothing was moved, sizes are estimates"]
+    return replace(report, moved=False, warnings=said)
 
 
 def _told(settings: Settings, batches: list[Batch], file_bytes: int, freed: int) -> ArchiveReport:
@@ -79,6 +84,7 @@ def _told(settings: Settings, batches: list[Batch], file_bytes: int, freed: int)
         file_bytes=file_bytes,
         freed=freed,
         disk_free=_disk_free(settings.archive),
+        warnings=[] if batches else [_NOTHING],
     )
 
 

@@ -10,9 +10,11 @@ class ArchiveReport(Report):
     """`archive`: replies moved, their `bytes`, and those of the Parquet files and of what is freed.
 
     `freed` is inside the staging file, for what is fetched next; `disk_free` is the folder's disk.
+    Where not `moved`, it is what would be.
     """
 
     archive: str = ""
+    moved: bool = True
     replies: int = 0
     bytes: int = 0
     files: int = 0

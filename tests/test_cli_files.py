@@ -40,11 +40,13 @@ def test_archive_tells_the_room_that_it_needs_and_frees(hand: Hand) -> None:
     assert (told.exit_code, Path("kitepipe-archive").exists()) == (0, False)
     for words in ("replies ", "room taken", "free in kitepipe-archive", "room freed", "--dry-run"):
         assert words in told.stdout
+    assert "done" not in told.stdout
     report = json.loads(_run(hand, "archive", "--json").stdout)
     assert (report["replies"], report["files"], report["exit_code"]) == (21, 1, 0)
     (file,) = Path("kitepipe-archive").iterdir()
     assert report["file_bytes"] == file.stat().st_size
-    assert _run(hand, "archive").exit_code == 0
+    nothing = _run(hand, "archive")
+    assert (nothing.exit_code, "nothing to move" in nothing.stdout) == (0, True)
     assert len(in_file(hand.settings.staging)) == 3
 
 

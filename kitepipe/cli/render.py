@@ -56,8 +56,11 @@ def text_of(verb: str, report: Report) -> list[str]:
 def _heading(verb: str, report: Report) -> str:
     seconds = getattr(report, "seconds", 0.0)
     spent = duration(seconds) if seconds else ""
-    if isinstance(report, (PlanReport, StatusReport, SchemaReport)) and not report.failures:
-        return f"{click.style(verb, bold=True)}:"  # they only tell: nothing is done or undone
+    only_tells = isinstance(report, (PlanReport, StatusReport, SchemaReport))
+    if isinstance(report, ArchiveReport):
+        only_tells = not report.moved
+    if only_tells and not report.failures:
+        return f"{click.style(verb, bold=True)}:"  # nothing is done or undone
     if report.interrupted:
         after = f" after {spent}" if spent else ""
         stopped = click.style(f"stopped early{after}: {report.interrupted}", fg="yellow")
