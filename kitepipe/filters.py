@@ -51,7 +51,7 @@ class InstrumentFilter:
 
     def _parameters(self) -> dict[str, Any]:
         shard_from, shard_to = _hash_range(*self.shard) if self.shard else (None, None)
-        patterns = [text for text in self.tradingsymbols if _WILDCARDS.keys() & text]
+        patterns = [text for text in self.tradingsymbols if is_pattern(text)]
         return {
             "types": list(self.instrument_types) or None,
             "exchanges": list(self.exchanges) or None,
@@ -66,6 +66,11 @@ class InstrumentFilter:
             "shard_from": shard_from,
             "shard_to": shard_to,
         }
+
+
+def is_pattern(tradingsymbol: str) -> bool:
+    """Tell whether it may name several: it holds `*` or `?`."""
+    return bool(_WILDCARDS.keys() & tradingsymbol)
 
 
 def _hash_range(number: int, of: int) -> tuple[str, str]:

@@ -34,7 +34,12 @@ from kitepipe.plan import Bounds
 from kitepipe.progress import Progress
 from kitepipe.sessions import judged_at
 from kitepipe.staging import Cursor, Staging
-from kitepipe.staging_instruments import stale_exchanges, take_snapshot, unknown_symbols
+from kitepipe.staging_instruments import (
+    idle_patterns,
+    stale_exchanges,
+    take_snapshot,
+    unknown_symbols,
+)
 from kitepipe.staging_series import SeriesKey, keep_oi, note_known, select_noted
 from kitepipe.staging_wanted import select_series, select_unknown_series, want_instruments
 from kitepipe.summary import Failure, FetchReport, SnapshotReport
@@ -122,8 +127,12 @@ def fetching(
         horizon = Horizon(bounds, settings.bootstrap_date, now, margin)
         _note_known(settings, bounds, cursor)
         agenda = _plan(settings, cursor, horizon)
-        nothing = ["no listed instrument matches the filters: nothing to do"]
-        warnings = [] if instruments else nothing
+        warnings = [
+            f"tradingsymbols: {pattern} matches nothing that is listed"
+            for pattern in idle_patterns(cursor, settings.tradingsymbols)
+        ]
+        if not instruments:
+            warnings.append("no listed instrument matches the filters: nothing to do")
         options = stage.FetchOptions(
             settings.parallel_workers,
             settings.batch_size,

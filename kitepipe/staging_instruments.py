@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from kitepipe.errors import StagingError, UsageError
+from kitepipe.filters import InstrumentFilter, is_pattern
 from kitepipe.model import IST, STEERING, Instrument
 from kitepipe.sql import load
 from kitepipe.staging import Staging, as_utc, naive, transaction
@@ -154,9 +155,20 @@ def unknown_symbols(
 
     With each comes the listed one that was meant, perhaps: `NSE:INFY` for `INFI`.
     """
-    plain = [s for s in symbols if not set(s) & set("*?")]
+    plain = [s for s in symbols if not is_pattern(s)]
     statement = load("staging_select_unknown_symbols")
     return dict(cursor.execute(statement, {"symbols": plain}).fetchall())
+
+
+def idle_patterns(cursor: duckdb.DuckDBPyConnection, symbols: Iterable[str]) -> list[str]:
+    """Return the patterns among tradingsymbols (`NIFTY*`) that nothing listed has."""
+    return [one for one in symbols if is_pattern(one) and not _is_met(cursor, one)]
+
+
+def _is_met(cursor: duckdb.DuckDBPyConnection, pattern: str) -> bool:
+    predicate, parameters = InstrumentFilter(tradingsymbols=(pattern,)).duckdb()
+    query = load("staging_select_listed").format(predicate=predicate)
+    return bool(cursor.execute(query, parameters).fetchall())
 
 
 def instrument_names(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:

@@ -15,6 +15,7 @@ from kitepipe.model import IST, Interval
 from kitepipe.staging import Staging
 from kitepipe.staging_instruments import (
     dump_date,
+    idle_patterns,
     newest_snapshots,
     stale_exchanges,
     take_snapshot,
@@ -110,6 +111,16 @@ def test_unknown_symbols_are_those_nobody_lists(staging: Staging) -> None:
         meant = {"BSE:INFY": "NSE:INFY", "INFI": "NSE:INFY", "TCS": None}
         assert unknown_symbols(cursor, symbols) == meant
         assert unknown_symbols(cursor, []) == {}
+
+
+def test_patterns_that_match_nothing_are_told(staging: Staging) -> None:
+    """What is gone counts no more; a continuous future is matched by the name it will have."""
+    take(staging, 1, INFY, TCS, exchange="NSE")
+    take(staging, 2, INFY, exchange="NSE")
+    take(staging, 2, contract(258, "NIFTY26JUNFUT", "2026-06-30"), exchange="NFO")
+    with staging.cursor() as cursor:
+        met = ["INF?", "NSE:*", "*", "NIFTY-C*", "N*:INFY", "INFX"]
+        assert idle_patterns(cursor, [*met, "INF??", "BSE:*", "TC*"]) == ["INF??", "BSE:*", "TC*"]
 
 
 def test_what_expires_first_is_asked_first(staging: Staging) -> None:
