@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from kitepipe import pipeline
-from kitepipe.model import Interval
+from kitepipe.model import Interval, utc_now
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
-from kitepipe.staging import naive
 from tests.end_state_help import Course, Table, differing, downloaded, table
 from tests.fetch_help import Watching, rows
 from tests.load_help import with_schema
@@ -237,31 +236,34 @@ def test_a_clock_that_is_set_back_changes_no_order(
     assert differing(course.seen[-1], final) == []
 
 
-def test_a_clock_that_was_ahead_once_outdoes_no_other_file(
-    kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(days=30)])
+def test_a_clock_that_is_ahead_outdoes_no_other_file(
+    ahead: timedelta,
+    kite: Sandbox,
+    tmp_path: Path,
+    timescale_dsn: str,
+    timescale_template: Template,
 ) -> None:
-    """Of two files that fill one table the later reply decides, whatever the clock of one said."""
-    wanted: dict[str, Any] = {
-        "tradingsymbols": ("INFY",),
-        "candle_interval": BOTH,
-        "bootstrap_date": date(2024, 1, 1),
-    }
+    """Of two files that fill one table the later reply decides, by Kite's clock."""
     courses = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-        courses.append(Course(kite, tmp_path / name, timescale_dsn, **wanted))
+        courses.append(
+            Course(
+                *(kite, tmp_path / name, timescale_dsn),
+                tradingsymbols=("INFY",),
+                candle_interval=(Interval.DAY,),
+                bootstrap_date=date(2026, 1, 1),
+            )
+        )
     one, other = courses
-    one.run(WEDNESDAY, ahead=timedelta(days=30))
-    newest = rows(one.settings.staging, "select max(fetched_at) from reply")
-    assert newest < [(naive(THURSDAY),)]
-    other.run(WEDNESDAY)
-    kite.split("INFY", THURSDAY.date(), 2)
-    assert len(one.run(THURSDAY).fetch.rebased) == len(BOTH)
-    assert other.run(FRIDAY).load.new > 0
-    one.run(FRIDAY)
-    other.run(SUNDAY)
+    one.run(WEDNESDAY, ahead=WEDNESDAY + ahead - utc_now())
+    kite.correct("INFY", "day", ist(2026, 11, 17), volume=7)
+    later = WEDNESDAY + timedelta(minutes=1)
+    other.run(later, ahead=later - utc_now(), from_scratch=True)
     final = downloaded(other, timescale_template, tmp_path / "fresh")
-    assert [differing(seen, final) for seen in (one.seen[-1], other.seen[-1])] == [[], []]
+    assert differing(one.seen[-1], final) != []
+    assert differing(other.seen[-1], final) == []
 
 
 def _close(course: Course, interval: str, at: Any) -> float:

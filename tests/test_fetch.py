@@ -188,6 +188,10 @@ def test_no_instrument_is_a_warning_and_an_unknown_symbol_an_error(tmp_path: Pat
         report = fetch(kite, told)
         assert (report.exit_code, kite.requests.historical) == (0, 0)
         assert report.warnings == ["no listed instrument matches the filters: nothing to do"]
+        mistyped = settings_for(kite, tmp_path / "s.duckdb", tradingsymbols=("NSE:INFY", "TCZ*"))
+        assert fetch(kite, mistyped).warnings == [
+            "tradingsymbols: TCZ* matches nothing that is listed"
+        ]
         with pytest.raises(UsageError, match=r"INFI \(NSE:INFY\?\): no such"):
             fetch(kite, settings_for(kite, tmp_path / "s.duckdb", tradingsymbols=("INFI",)))
 

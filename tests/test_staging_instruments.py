@@ -90,12 +90,13 @@ def test_what_ends_the_header_takes_no_row_along(staging: Staging) -> None:
 
 
 def test_what_the_terminal_refuses_is_no_symbol_and_is_replaced_in_a_name(staging: Staging) -> None:
-    """The same characters for both; a name identifies nothing, and its instrument is listed."""
+    """The same characters for both; a share is listed, a future not: its name is its underlying."""
     steering = [c for c in map(chr, range(sys.maxunicode)) if harmless(c) != c and c != "\r"]
     assert len(steering) > 70
     rows = [line(256 * n + 1, f"X{c}", "X") for n, c in enumerate(steering, start=1)]
     named = [line(256 * n + 1, f"N{n}", f"O{c}X") for n, c in enumerate(steering, start=1001)]
-    take(staging, 1, INFY, *rows, *named)
+    future = line(256 * 9001, "F", f"NIFTY{steering[1]}", instrument_type="FUT")
+    take(staging, 1, INFY, *rows, *named, future)
     assert set(listed(staging)) == {"INFY"} | {f"N{1001 + n}" for n in range(len(steering))}
     with staging.cursor() as cursor:
         cursor.execute("select distinct name from instrument where tradingsymbol like 'N%'")
