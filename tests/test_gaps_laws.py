@@ -194,3 +194,22 @@ def test_how_many_dates_are_searched_at_once_does_not_matter(
             monkeypatch.setattr(staging_gaps, "_DATES_AT_ONCE", at_once)
             assert find_gaps(cursor) == whole
     assert {one.key[0] for one in whole if one.short} >= {1, 3, 4}
+
+
+@pytest.mark.parametrize(("edge", "place", "farthest"), [(60, 10, 91), (61, 31, 30)])
+def test_the_farthest_day_of_a_stretch_is_seen_from_another_span(
+    edge: int, place: int, farthest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five fuller days of 42 make none of them short; a day less seen, and one would be."""
+    monkeypatch.setattr(staging_gaps, "_DATES_AT_ONCE", 1)  # two series: spans of 61 and 62 days
+    first = next(n for n in range(42) if (_day(n + edge) - date(1970, 1, 1)).days % 42 == place)
+    fuller = {farthest, *range(edge + 4, edge + 8)} - {edge}
+    with _staging() as (writer, cursor):
+        for key in (1, 2):
+            counts = dict.fromkeys(range(180), 5)
+            if key == 1:
+                counts |= dict.fromkeys(fuller, 8) | {edge: 3}
+            window = Window(_day(first), _day(first + 179))
+            body = _minutes({first + n: count for n, count in counts.items()})
+            commit(writer, series(key, Interval.MINUTE_5), window, body)
+        assert find_gaps(cursor) == []
