@@ -1,19 +1,34 @@
-"""A copy of a staging file: made by DuckDB table by table, proven, and on disk.
+"""A copy of a staging file: made by DuckDB part by part, proven, and on disk.
 
-Tables of sealed bodies stay as they are; what was dropped leaves no room behind in the copy.
+Seals stay as they are; what was removed leaves no room behind in the copy.
 """
 
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import CONFIG, Cursor, flush, log_of
+from kitepipe.staging import CONFIG, Cursor, attach, flush, log_of
 from kitepipe.staging_errors import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is copied at once: a table, or of sealed bodies a seal."""
+
+    table: str
+    holds_bodies: bool
+    seal: int | None = None
+
+    @property
+    def rows(self) -> str:
+        """Return what stands for it after `from source.`."""
+        return self.table if self.seal is None else f"{self.table} where first_reply = {self.seal}"
 
 
 def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> int:
@@ -31,17 +46,19 @@ def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> i
 def drafted(source: Path, target: Path) -> Iterator[Cursor]:
     """Attach `source` (read-only) and `target`, with the same tables, for the block to fill.
 
-    Then the target is on disk; where the block fails there is none.
+    The target is in use. After the block it is on disk; where the block fails there is none.
     """
     discard(target)
     try:
         with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
             with translated(source):
-                database.execute("attach ? as source (read_only)", [str(source)])
+                attach(database, source, "source", read_only=True)
             with translated(target):
-                database.execute("attach ? as target", [str(target)])
+                attach(database, target, "target")
                 database.execute("copy from database source to target (schema)")
+                database.execute("use target")
                 yield database
+                database.execute("use memory")
                 database.execute("detach target")
         shutil.copymode(source, target)
         flush(target)
@@ -56,33 +73,47 @@ def discard(target: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _copy_tables(database: Cursor, source: Path, advance: Callable[[int], None]) -> int:
-    rows = database.execute(load("staging_select_tables")).fetchall()
-    bodies = done = 0
-    for number, (table, is_body) in enumerate(rows, start=1):
-        database.execute(f'insert into target."{table}" select * from source."{table}"')
-        if is_body:
-            bodies += _prove_bodies(database, source, table)
+def parts(database: Cursor, advance: Callable[[int], None]) -> Iterator[Part]:
+    """Give one part of `source` after the other, replies first, for they prove bodies."""
+    todo = []
+    for table, holds_bodies in database.execute(load("staging_select_tables")).fetchall():
+        if table == "body_sealed":
+            seals = "select distinct first_reply from source.body_sealed order by first_reply"
+            todo += [Part(table, True, seal) for (seal,) in database.execute(seals).fetchall()]
         else:
-            _prove_rows(database, source, table)
-        if 100 * number // len(rows) > done:
-            advance(100 * number // len(rows) - done)
-            done = 100 * number // len(rows)
+            todo.append(Part(table, holds_bodies))
+    done = 0
+    for number, part in enumerate(todo, start=1):
+        yield part
+        if (hundredth := 100 * number // len(todo)) > done:
+            advance(hundredth - done)
+            done = hundredth
+
+
+def _copy_tables(database: Cursor, source: Path, advance: Callable[[int], None]) -> int:
+    bodies = 0
+    for part in parts(database, advance):
+        database.execute(f"insert into {part.table} select * from source.{part.rows}")
+        if part.holds_bodies:
+            bodies += _prove_bodies(database, source, part)
+        else:
+            _prove_rows(database, source, part.table)
     _prove_replies(database, source, bodies)
     return bodies
 
 
-def _prove_bodies(database: Cursor, source: Path, table: str) -> int:
-    statement = load("staging_check_bodies").format(table=table)
+def _prove_bodies(database: Cursor, source: Path, part: Part) -> int:
+    statement = load("staging_check_bodies").format(part=part.rows)
     staged, there, proven = database.execute(statement).fetchall()[0]
     if not staged == there == proven:
-        raise _unproven(source, f"{staged - proven} of the {staged} bodies in {table}")
+        where = "in body_open" if part.seal is None else f"sealed from reply {part.seal} on"
+        raise _unproven(source, f"{staged - proven} of the {staged} bodies {where}")
     return int(staged)
 
 
 def _prove_rows(database: Cursor, source: Path, table: str) -> None:
     sums = (
-        database.execute(f'select count(*), sum(hash(t)) from {of}."{table}" as t').fetchall()
+        database.execute(f"select count(*), sum(hash(t)) from {of}.{table} as t").fetchall()
         for of in ("source", "target")
     )
     if next(sums) != next(sums):
@@ -91,15 +122,12 @@ def _prove_rows(database: Cursor, source: Path, table: str) -> None:
 
 def _prove_replies(database: Cursor, source: Path, bodies: int) -> None:
     """Each reply has a body, here or in the archive."""
-    elsewhere = 0
-    if database.execute(load("staging_select_has_archive")).fetchall():
-        elsewhere = _count(database, "archived_body")
-    if missing := _count(database, "reply") - bodies - elsewhere:
+    if missing := _count(database, "reply") - bodies - _count(database, "archived_body"):
         raise _unproven(source, f"the bodies of {missing} replies")
 
 
 def _count(database: Cursor, table: str) -> int:
-    ((rows,),) = database.execute(f"select count(*) from target.{table}").fetchall()
+    ((rows,),) = database.execute(f"select count(*) from {table}").fetchall()
     return int(rows)
 
 

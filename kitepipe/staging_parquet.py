@@ -22,7 +22,7 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
     """
     ((folder,),) = cursor.execute("select getvariable('archive_folder')").fetchall()
     read: set[int] = set()
-    for name, ids in _files(cursor, reply_ids) if folder is not None else ():
+    for name, ids in _files(cursor, reply_ids):
         path = Path(folder) / name
         try:
             found = _run(cursor, "staging_read_archive", path, ids=ids)
@@ -30,7 +30,7 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
             raise
         except duckdb.Error as error:
             with cursor.cursor() as beside:  # fails where staging is to blame
-                beside.execute("select max(sha256) from reply")
+                beside.execute("select max(sha256) from staging.reply")
             raise _out_of_reach(path, str(error).splitlines()[0]) from error
         if found != (len(ids),):
             raise _out_of_reach(path, "it does not hold what was archived")
@@ -40,9 +40,7 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
 
 def archived_among(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
     """Return which of these replies are archived."""
-    ((folder,),) = cursor.execute("select getvariable('archive_folder')").fetchall()
-    files = _files(cursor, reply_ids) if folder is not None else ()
-    return {reply_id for _, ids in files for reply_id in ids}
+    return {reply_id for _, ids in _files(cursor, reply_ids) for reply_id in ids}
 
 
 def write_archive(cursor: Cursor, folder: Path, staging_id: str, reply_ids: Sequence[int]) -> Path:

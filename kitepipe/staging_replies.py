@@ -7,7 +7,7 @@ again: see staging_schema.sql.
 import hashlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,12 +19,11 @@ from kitepipe.sql import load
 from kitepipe.staging import Staging, as_utc, naive, transaction
 from kitepipe.staging_errors import translated
 from kitepipe.staging_parquet import archived_among, read_archived
-from kitepipe.staging_seals import seal_open_bodies
 
 log = logging.getLogger(__name__)
 
-# Replies are of 1 kB (a night) to 1 MB (60 days of minutes): sealed by size, so that neither
-# makes too many tables nor rewrites much. 16 MB a seal: written 2.2 times raw, 234 MB of memory.
+# Replies are of 1 kB (a night) to 1 MB (60 days of minutes): sealed by size, so that a pack of a
+# seal is what a loader can take, and a night's little is not all fillers.
 SEAL_BYTES = 16 * 1024 * 1024
 _ALONE = nullcontext()
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -181,10 +180,14 @@ class ReplyWriter:
         return int(row[0]), max(int(row[1]), now_us), int(row[2]), as_utc(row[3]) or _UNIX_EPOCH
 
     def _seal(self) -> None:
-        """Move the open bodies into a table of their own, never to be written again."""
+        """Move the open bodies to where they are never written again."""
         with translated(self._path):
             with transaction(self._cursor) as cursor:
-                seal_open_bodies(cursor)
+                seal_bodies(cursor, "body_open")
+                cursor.execute("drop table body_open")
+                cursor.execute(
+                    "create table body_open (reply_id bigint not null, body varchar not null)"
+                )
             self._open_bytes = 0
             self._checkpoint()
 
@@ -196,6 +199,11 @@ class ReplyWriter:
             log.debug("checkpoint put off: %s", error)
 
 
+def seal_bodies(cursor: duckdb.DuckDBPyConnection, source: str) -> None:
+    """Put the bodies of a table, of about 16 MB in all, into row groups of their own."""
+    cursor.execute(load("staging_insert_sealed_bodies").format(source=source))
+
+
 def select_bodies(
     cursor: duckdb.DuckDBPyConnection,
     reply_ids: Sequence[int],
@@ -203,7 +211,7 @@ def select_bodies(
 ) -> None:
     """Fill the temp table `staged_body (reply_id, body)` with these replies' bodies.
 
-    Only the sealed tables and archive files that hold them are read. Raises ArchiveOutOfReach.
+    Only the packs and archive files that hold them are read. Raises ArchiveOutOfReach.
     `open_bodies` is held while open bodies are read.
     """
     with transaction(cursor):
@@ -244,17 +252,16 @@ def _in_the_file(
     cursor: duckdb.DuckDBPyConnection,
     reply_ids: Iterable[int],
     open_bodies: AbstractContextManager[object],
-) -> list[tuple[str, list[int], AbstractContextManager[object]]]:
-    """Return what selects these bodies, a query for each table that has any, and what to hold.
+) -> Iterator[tuple[str, list[int], AbstractContextManager[object]]]:
+    """Give what selects these bodies: a query for each table that has any, and what to hold.
 
     To be run in the same transaction: a seal in between would move bodies.
     """
-    ids = sorted(reply_ids)
-    tables = cursor.execute(load("staging_select_body_tables"), {"ids": ids}).fetchall()
+    ids = list(reply_ids)
     which = "where reply_id in (select unnest($ids))"
-    return [
-        (f"select reply_id, body from body_open {which}", ids, open_bodies)
-        if table is None
-        else (f"select reply_id, body from body_{int(table)} {which}", ids, _ALONE)
-        for (table,) in tables
-    ]
+    rows = cursor.execute(f"select reply_id from body_open {which}", {"ids": ids}).fetchall()
+    opened = [reply_id for (reply_id,) in rows]
+    if sealed := sorted(set(ids).difference(opened)):
+        yield f"select reply_id, body from body_sealed {which}", sealed, _ALONE
+    if opened:
+        yield f"select reply_id, body from body_open {which}", opened, open_bodies

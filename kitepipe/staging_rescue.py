@@ -1,7 +1,7 @@
 """What can be read of a damaged staging file, in a new one: replies that are proven, and no others.
 
 DuckDB tells a damaged block by its checksum. What was asked and answered must be readable whole;
-bodies are taken table by table, and one by one where a table has a damaged block. A reply without
+bodies are taken seal by seal, and one by one where a seal has a damaged block. A reply without
 its body is as if it was never fetched: the next fetch asks for its dates again.
 """
 
@@ -16,8 +16,9 @@ import duckdb
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, log_of
-from kitepipe.staging_copy import drafted
+from kitepipe.staging_copy import Part, drafted, parts
 from kitepipe.staging_errors import is_the_files
+from kitepipe.staging_replies import seal_bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,68 +58,49 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
 
 def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
     with drafted(source, target) as database:
-        _copy(database, source, advance)
-        lost = _forget_lost(database)
-        ((kept,),) = database.execute("select count(*) from target.reply").fetchall()
-        return Rescued(int(kept), lost)
-
-
-def _copy(database: Cursor, source: Path, advance: Callable[[int], None]) -> None:
-    rows = database.execute(load("staging_select_tables")).fetchall()
-    done = 0
-    for number, (table, is_body) in enumerate(rows, start=1):
-        if not _insert(database, table):
-            if not is_body:
+        for part in parts(database, advance):
+            if part.holds_bodies:
+                if not _has_proof(database, f"source.{part.rows}"):
+                    _copy_bodies(database, part)
+                    continue
+            elif _read(database, f"select sum(hash(t)) from source.{part.table} as t") is None:
                 raise StagingError(
-                    f"staging {source}: table {table} cannot be read, and without it nothing can "
-                    "be told of the replies; bring back a copy, or name another file with "
+                    f"staging {source}: table {part.table} cannot be read, and without it nothing "
+                    "can be told of the replies; bring back a copy, or name another file with "
                     "'staging': fetch goes on from what the database has"
                 )
-            _copy_bodies(database, table)
-        if (parts := 100 * number // len(rows)) > done:
-            advance(parts - done)
-            done = parts
+            database.execute(f"insert into {part.table} select * from source.{part.rows}")
+        lost = database.execute(load("staging_delete_lost")).fetchall()
+        ((kept,),) = database.execute("select count(*) from reply").fetchall()
+        return Rescued(int(kept), len(lost))
 
 
-def _copy_bodies(database: Cursor, table: str) -> None:
-    """Take the bodies of a table one by one."""
-    number = None if table == "body_open" else int(table.removeprefix("body_"))
-    which = {"body_table": number}
+def _copy_bodies(database: Cursor, part: Part) -> None:
+    """Take the bodies of a damaged part one by one, those that are what Kite sent."""
+    database.execute("create or replace temp table rescued (reply_id bigint, body varchar)")
+    which = {"first_reply": part.seal}
     for (reply_id,) in database.execute(load("staging_select_sealed_replies"), which).fetchall():
-        _insert(database, table, f"where reply_id = {int(reply_id)}")
+        body = f"source.{part.table} where reply_id = {int(reply_id)}"
+        if _has_proof(database, body):
+            database.execute(f"insert into rescued select reply_id, body from {body}")
+    if part.seal is None:
+        database.execute("insert into body_open from rescued")
+    else:
+        seal_bodies(database, "rescued")
 
 
-def _insert(database: Cursor, table: str, where: str = "") -> bool:
-    """Copy rows; False where a block that holds some of them is damaged."""
-    if not _is_readable(database, table, where):
-        return False
-    database.execute(f'insert into target."{table}" select * from source."{table}" {where}')
-    return True
+def _has_proof(database: Cursor, rows: str) -> bool:
+    """Tell whether bodies can be read, and each is, byte for byte, what its reply was."""
+    return _read(database, load("staging_count_unproven").format(rows=rows)) == [(0,)]
 
 
-def _is_readable(database: Cursor, table: str, where: str) -> bool:
+def _read(database: Cursor, query: str) -> list[tuple[object, ...]] | None:
+    """Return what a query gives; None where a block that it has to read is damaged."""
     try:
-        database.execute(f'select sum(hash(t)) from source."{table}" as t {where}').fetchall()
+        return database.execute(query).fetchall()
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         if not is_the_files(error):
             raise
-        return False
-    return True
-
-
-def _forget_lost(database: Cursor) -> int:
-    """Remove bodies that are not what Kite sent, then replies without a body; return how many."""
-    database.execute("use target")
-    rows = database.execute(load("staging_select_tables")).fetchall()
-    tables = [table for table, is_body in rows if is_body]
-    for table in tables:
-        database.execute(load("staging_delete_unproven").format(table=table))
-    has_archive = database.execute(load("staging_select_has_archive")).fetchall()
-    kept = [f"select reply_id from {table}" for table in tables]
-    kept += ["select reply_id from archived_body"] if has_archive else []
-    lost = load("staging_delete_lost").format(kept=" union all ".join(kept))
-    count = len(database.execute(lost).fetchall())
-    database.execute("use memory")
-    return count
+        return None

@@ -1,4 +1,4 @@
-"""What the tests of archives share: a staging file with many sealed tables, and looks inside."""
+"""What the tests of archives share: a staging file with many seals, and looks inside."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -26,16 +26,15 @@ from tests.box_help import ROOT
 from tests.load_help import Hand, candles, with_schema
 from tests.marks import examples
 from tests.servers import Look, looking
-from tests.staging_help import stored
 
 pytestmark = pytest.mark.faults
 
-# Runs a verb of pipeline in files of two tables each, and dies at the nth call of a function.
+# Runs a verb of pipeline in files of two seals each, and dies at the nth call of a function.
 _KILLED = dedent(
     """
     import importlib, itertools, os, sys
     from pathlib import Path
-    from kitepipe import pipeline, staging_archive, staging_seals
+    from kitepipe import pipeline, staging_archive
     from kitepipe.config import Settings
     from kitepipe.progress import Silent
     verb, step, staging, archive, dsn = sys.argv[1:]
@@ -52,7 +51,6 @@ _KILLED = dedent(
             os.kill(os.getpid(), 9)
         return result
     setattr(owner, name, killed)
-    staging_seals._AHEAD = 1
     settings = Settings(staging=Path(staging), archive=Path(archive), dsn=dsn or None)
     getattr(pipeline, verb)(settings, Silent())
     """
@@ -62,8 +60,8 @@ _ARCHIVE = [
     "staging_parquet:_run:before:1",  # and on disk
     "staging_parquet:flush:before:2",  # it has its name
     "staging_archive:write_archive:after:2",  # the second file is known to nobody
-    "staging_archive:_replace_tables:before:2",  # inside the transaction
-    "staging_archive:_replace_tables:after:2",
+    "staging_archive:_replace_seals:before:2",  # inside the transaction
+    "staging_archive:_replace_seals:after:2",
     "pipeline_staging:archive_batch:after:2",
     "pipeline_staging:room:before:2",  # all is moved, nothing told
 ]
@@ -94,10 +92,7 @@ def _kill(hand: Hand, verb: str, step: str) -> None:
 def _is_whole(hand: Hand, replies: int) -> bool:
     """Tell whether each body is in the one place or in the other, as it came."""
     path = hand.settings.staging
-    archived = set()
-    if stored(path, "select schema_version from setup") == [(3,)]:
-        archived = in_archive(path)
-    here = in_file(path)
+    archived, here = in_archive(path), in_file(path)
     everything = set(range(1, replies + 1))
     proof = pipeline.verify(hand.settings, Silent())
     return (here | archived, here & archived, proof.exit_code) == (everything, set(), 0)

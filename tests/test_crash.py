@@ -73,7 +73,7 @@ _STEPS = [
     "staging_replies:ReplyWriter._insert_chunk:after:3",  # inside the staging transaction
     "staging_replies:ReplyWriter.commit:after:3",
     "staging_replies:ReplyWriter._seal:before:1",
-    "staging_seals:vacant_table:after:2",  # the first tables of many were made before
+    "staging_replies:seal_bodies:after:2",  # inside the transaction of a seal
     "staging_replies:ReplyWriter._checkpoint:before:1",  # sealed, not in the file yet
     "staging_replies:ReplyWriter._checkpoint:before:2",
     "warehouse_copy:CopyStream.read:after:1",  # in the middle of COPY

@@ -155,7 +155,7 @@ SPOILT = {
     "foreign setup": (_foreign_setup, "a DuckDB file, but not one of this kitepipe; name"),
     "newer": (
         _change("update setup set schema_version = 99"),
-        "schema version 99, and this kitepipe knows 2 and 3; use the kitepipe that made it",
+        "schema version 99, and this kitepipe knows 4; use the kitepipe that made it",
     ),
     "newer with another setup": (
         _change("alter table setup drop column api_root"),
@@ -209,7 +209,7 @@ def _outcome(path: Path) -> str:
     try:
         with reading(path, wait=False) as staging, staging.cursor() as cursor:
             opened = True
-            for table in ("reply", "chunk", "seal", "instrument", "setup", "rebase", "snapshot"):
+            for table in ("reply", "chunk", "instrument", "setup", "rebase", "snapshot"):
                 cursor.execute(f"from {table}").fetchall()
             cursor.execute("select max(md5(body)) from body").fetchall()
     except StagingError:

@@ -49,15 +49,15 @@ def _compact(settings: Settings) -> tuple[int, int, int]:
 
 
 def test_a_backup_is_the_same_file(hand: Hand, tmp_path: Path) -> None:
-    """Every table, each sealed one by itself, the same staging_id: it can take its place."""
+    """Every table, each seal by itself, the same staging_id: it can take its place."""
     path, target = hand.settings.staging, tmp_path / "it's a backup.duckdb"
     report = pipeline.backup(hand.settings, target, Silent())
     assert (report.replies, report.bytes_after) == (37, target.stat().st_size)
     assert contents(target) == contents(path)
-    assert len(stored(target, "from seal")) == 9
+    assert len(stored(target, "select distinct first_reply from body_sealed")) == 9
     compression = (
-        "select distinct compression from pragma_storage_info('body_1') where column_name = 'body' "
-        "and segment_type = 'VARCHAR'"
+        "select distinct compression from pragma_storage_info('body_sealed') "
+        "where column_name = 'body' and segment_type = 'VARCHAR'"
     )
     assert stored(target, compression) == stored(path, compression) == [("ZSTD",)]
     with Staging.write(target, API_ROOT) as staging, numbered(staging) as writer:
@@ -186,13 +186,13 @@ except StagingBusy as error:
 def test_a_body_that_is_not_what_came_is_not_copied(hand: Hand, tmp_path: Path) -> None:
     """A damaged file is told as such (exit 12): no copy of it takes the place of a good one."""
     with duckdb.connect(str(hand.settings.staging)) as connection:
-        connection.execute("update body_2 set body = body || ' '")
+        connection.execute("update body_sealed set body = body || ' ' where first_reply = 5")
     before = hand.settings.staging.read_bytes()
     for verb in (
         lambda: _compact(hand.settings),
         lambda: pipeline.backup(hand.settings, tmp_path / "b.duckdb", Silent()),
     ):
-        with pytest.raises(StagingError, match=r"4 of the 4 bodies in body_2 cannot be proven"):
+        with pytest.raises(StagingError, match="4 of the 4 bodies sealed from reply 5 on"):
             verb()
     assert hand.settings.staging.read_bytes() == before
     left = {path.name for path in tmp_path.iterdir()}

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitepipe import staging_seals
 from kitepipe.model import Window
-from kitepipe.staging import Staging
-from kitepipe.staging_replies import Asked, select_bodies
+from kitepipe.staging import _ROW_GROUP, Staging
+from kitepipe.staging_replies import Asked, seal_bodies, select_bodies
 from kitepipe.staging_series import FIRST_EPOCH
 from tests.marks import examples
 from tests.staging_help import (
@@ -43,9 +42,9 @@ def staging(tmp_path: Path) -> Iterator[Staging]:
 
 
 def seals(staging: Staging) -> int:
-    """Return how many tables hold sealed bodies."""
+    """Return how often bodies were sealed."""
     with staging.cursor() as cursor:
-        return len(cursor.execute("from seal").fetchall())
+        return len(cursor.execute("select distinct first_reply from body_sealed").fetchall())
 
 
 def found(staging: Staging, *reply_ids: int) -> list[tuple[int, str]]:
@@ -182,11 +181,8 @@ def _seals(sizes: list[int], seal_bytes: int) -> int:
     return seals
 
 
-def test_the_view_is_right_at_every_moment(
-    staging: Staging, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_view_is_right_at_every_moment(staging: Staging) -> None:
     """Whoever opens the file of a killed writer finds all bodies in the view, sealed ones too."""
-    monkeypatch.setattr(staging_seals, "_AHEAD", 2)
     with numbered(staging, seal_bytes=200) as writer, staging.cursor() as cursor:
         for number in range(1, 12):
             commit(writer, series(), WINDOW, candles([DAY]))
@@ -229,24 +225,10 @@ def test_bodies_are_read_while_others_are_sealed(staging: Staging) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts it")
-def test_the_cost_of_a_commit_does_not_grow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bytes written for thirty replies are the same at the beginning and twelve seals later.
-
-    The view of all bodies is made with the tables that are made ahead, and not by each seal.
-    """
+def test_the_cost_of_a_commit_does_not_grow(tmp_path: Path) -> None:
+    """Bytes written for thirty replies are the same at the beginning and twelve seals later."""
     path = tmp_path / "kitepipe.duckdb"
     written: list[int] = []
-    views: list[int] = []
-    show = staging_seals.show_bodies
-
-    def counted(cursor: duckdb.DuckDBPyConnection) -> None:
-        views.append(len(written))
-        show(cursor)
-
-    monkeypatch.setattr(staging_seals, "_AHEAD", 4)
-    monkeypatch.setattr(staging_seals, "show_bodies", counted)
     with (
         Staging.write(path, API_ROOT) as staging,
         numbered(staging, seal_bytes=300_000) as writer,
@@ -258,8 +240,37 @@ def test_the_cost_of_a_commit_does_not_grow(
                 commit(writer, series(), WINDOW, text)
             written.append(_bytes_written() - before)
     assert max(written[6:]) < 1.3 * max(written[:4])
-    assert views == [0, 4, 8]
-    assert len(stored(path, "from seal")) == 12
+    assert row_groups(path) == [_ROW_GROUP] * 12
+
+
+@pytest.mark.parametrize(("bodies", "size"), [(1, 50), (3, 300_000), (500, 900), (40_000, 20)])
+def test_a_seal_fills_whole_row_groups(tmp_path: Path, bodies: int, size: int) -> None:
+    """Whatever the size of replies: none is left open, and a pack has a 16th of the bytes."""
+    path = tmp_path / "kitepipe.duckdb"
+    with Staging.write(path, API_ROOT) as staging, staging.cursor() as cursor:
+        for start in (0, bodies, 2 * bodies):
+            cursor.execute(
+                "create or replace temp table made as "
+                "select ? + n as reply_id, repeat(chr(48 + n % 7), ?) as body from range(?) t(n)",
+                [start + 1, size, bodies],
+            )
+            seal_bodies(cursor, "made")
+            cursor.execute("checkpoint")
+        assert found(staging, 1, bodies) == [
+            (number, f"{(number - 1) % 7}" * size) for number in sorted({1, bodies})
+        ]
+    assert set(row_groups(path)) == {_ROW_GROUP}
+    packs = stored(path, "select sum(strlen(body)) from body_sealed group by rowid // 2048")
+    assert max(packed or 0 for (packed,) in packs) <= bodies * size / 16 + size
+
+
+def row_groups(path: Path) -> list[int]:
+    """Return how many rows each row group of sealed bodies has."""
+    query = (
+        "select sum(count) from pragma_storage_info('body_sealed') "
+        "where column_name = 'first_reply' and segment_type = 'BIGINT' group by row_group_id"
+    )
+    return [int(rows) for (rows,) in stored(path, query)]
 
 
 def _bytes_written() -> int:

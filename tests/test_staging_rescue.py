@@ -21,7 +21,7 @@ REPLIES = 60
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty replies of 100 KB, in a dozen sealed tables and an open one."""
+    """Sixty replies of 100 KB, in a dozen seals and open ones."""
     path = tmp_path_factory.mktemp("whole") / "a.duckdb"
     hand = Hand(path, "", ("INFY", "SBIN", "TCS"))
     with Staging.write(path, API_ROOT) as staging, numbered(staging, 500_000) as writer:

@@ -1,4 +1,7 @@
--- Removes replies that have a body in none of the queries {kept}. One row for each: reply_id.
+-- Removes replies that have no body, neither in the file nor in the archive. One row for each:
+-- reply_id.
 delete from reply
-where reply_id not in (select reply_id from ({kept}) where reply_id is not null)
+where
+    reply_id not in (select reply_id from body)
+    and reply_id not in (select reply_id from archived_body)
 returning reply_id

@@ -1,7 +1,7 @@
 -- Makes the tables of a new staging file. Instants are UTC, dates are IST.
 -- Bodies stand apart from the rows about them: body_open takes each new reply, and when it has
--- grown to 16 MB it is sealed into a table body_<n> that is never written again. One table of
--- bodies would be quadratic: every checkpoint rewrites its open row group.
+-- grown to 16 MB it is sealed into body_sealed, whole row groups at a time, which are never written
+-- again. Bodies put there one by one would be quadratic: every checkpoint rewrites an open row group.
 create table setup (
     schema_version integer not null,
     staging_id varchar not null,
@@ -108,14 +108,33 @@ create table reply (
 
 create table body_open (reply_id bigint not null, body varchar not null);
 
--- All bodies; sealed tables are added as they are made.
-create view body as select reply_id, body from body_open;
-
-create table seal (
-    body_table bigint not null,
+-- first_reply is the first of its seal. Rows without reply_id fill the row groups.
+-- zstd: 0.26 of the raw bytes.
+create table body_sealed (
     first_reply bigint not null,
-    last_reply bigint not null
+    reply_id bigint,
+    body varchar using compression zstd
 );
+
+-- All bodies that are in the file.
+create view body as
+select reply_id, body from body_open
+union all
+select reply_id, body from body_sealed where reply_id is not null;
+
+-- A Parquet file of bodies, by its name in the archive's folder; file_bytes is its size, bytes that
+-- of the bodies.
+create table archive_file (
+    name varchar not null,
+    first_reply bigint not null,
+    last_reply bigint not null,
+    replies bigint not null,
+    bytes bigint not null,
+    file_bytes bigint not null
+);
+
+-- Which file holds the body of a reply; what is not here stands in a table of bodies.
+create table archived_body (reply_id bigint not null, name varchar not null);
 
 -- History seen to be on another price base: replies fetched before `epoch` no longer count.
 create table rebase (

@@ -1,8 +1,8 @@
--- The sealed tables of bodies, and what of each may go to the archive: replies that are among the
--- loaded ones (temp view loaded_reply: reply_id), but for the one of each series that the next
--- fetch compares with (staging_select_reference.sql): the newest that settled the last session of
--- the present price base. One row a table, oldest replies first: its number, the replies that may
--- go (a list), their bytes, and the bytes of those that stay.
+-- The seals, and what of each may go to the archive: replies that are among the loaded ones (temp
+-- view loaded_reply: reply_id), but for the one of each series that the next fetch compares with
+-- (staging_select_reference.sql): the newest that settled the last session of the present price
+-- base. One row a seal, oldest first: its first reply, the replies that may go (a list), their
+-- bytes, those that stay (a list), their bytes.
 with
 present as (
     select instrument_key, interval, continuous, max(epoch) as epoch
@@ -40,12 +40,14 @@ there as (
         reply_id in (select reply_id from loaded_reply)
         and reply_id not in (select reply_id from compared) as movable
     from reply
-    where reply_id in (select reply_id from body)
 )
 select
-    body_table, coalesce(list(reply_id order by reply_id) filter (movable), []),
-    coalesce(sum(bytes) filter (movable), 0), coalesce(sum(bytes) filter (not movable), 0)
-from seal
-left join there on reply_id between first_reply and last_reply
-group by body_table, first_reply
-order by first_reply
+    body_sealed.first_reply,
+    coalesce(list(reply_id order by reply_id) filter (movable), []),
+    coalesce(sum(bytes) filter (movable), 0),
+    coalesce(list(reply_id order by reply_id) filter (not movable), []),
+    coalesce(sum(bytes) filter (not movable), 0)
+from body_sealed
+inner join there using (reply_id)
+group by body_sealed.first_reply
+order by body_sealed.first_reply
