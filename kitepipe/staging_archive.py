@@ -1,9 +1,10 @@
-"""Which bodies may go to the archive, and the step in which files take the place of tables."""
+"""Which bodies may go to the archive, and the step in which files take the place of seals."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kitepipe.errors import StagingError
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, transaction
 from kitepipe.staging_errors import translated
@@ -53,7 +54,7 @@ def _batches(rows: Sequence[tuple[int, list[int], int, list[int], int]]) -> Iter
     ids: list[int] = []
     rest: list[int] = []
     size = rest_size = 0
-    for seal, movable, count, kept, kept_size in [row for row in rows if row[1]]:
+    for seal, movable, count, kept, kept_size in rows:
         if seals and (size + count > _FILE_BYTES or rest_size + kept_size > SEAL_BYTES):
             yield Batch(tuple(seals), tuple(ids), size, tuple(rest))
             seals, ids, rest, size, rest_size = [], [], [], 0, 0
@@ -79,11 +80,21 @@ def archive_batch(staging: Staging, cursor: Cursor, batch: Batch, folder: Path) 
         size = path.stat().st_size
         select_bodies(cursor, batch.rest)
         with transaction(cursor):
+            _prove_rest(cursor, staging.path, len(batch.rest))
             cursor.execute(load("staging_insert_archive_file"), parameters | {"file_bytes": size})
             cursor.execute(load("staging_insert_archived_bodies"), parameters)
             _replace_seals(cursor, batch.seals)
         cursor.execute("checkpoint")
     return size
+
+
+def _prove_rest(cursor: Cursor, path: Path, bodies: int) -> None:
+    statement = load("staging_count_unproven").format(rows="staged_body")
+    if cursor.execute(statement).fetchall() != [(bodies, 0)]:
+        raise StagingError(
+            f"staging {path}: what is read of it is not what Kite sent; save what can be read with "
+            "'kitepipe staging rescue'. Nothing was removed"
+        )
 
 
 def _replace_seals(cursor: Cursor, seals: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ Seals stay as they are; what was removed leaves no room behind in the copy.
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import CONFIG, Cursor, attach, flush, log_of
+from kitepipe.staging import CONFIG, Cursor, attach, beside, check_setup, flush, log_of
 from kitepipe.staging_errors import translated
 
 
@@ -28,7 +28,8 @@ class Part:
     @property
     def rows(self) -> str:
         """Return what stands for it after `from source.`."""
-        return self.table if self.seal is None else f"{self.table} where first_reply = {self.seal}"
+        table = quoted(self.table)
+        return table if self.seal is None else f"{table} where first_reply = {self.seal}"
 
 
 def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> int:
@@ -50,13 +51,15 @@ def drafted(source: Path, target: Path) -> Iterator[Cursor]:
     """
     discard(target)
     try:
-        with duckdb.connect(":memory:", config=CONFIG | {"memory_limit": "512MB"}) as database:
+        config = CONFIG | {"memory_limit": "512MB", "temp_directory": str(beside(target, ".tmp"))}
+        with duckdb.connect(":memory:", config=config) as database:
             with translated(source):
-                attach(database, source, "source", read_only=True)
+                database.execute("attach ? as source (read_only)", [str(source)])
+                database.execute("use source")
+                check_setup(source, database)
             with translated(target):
                 attach(database, target, "target")
                 database.execute("copy from database source to target (schema)")
-                database.execute("use target")
                 yield database
                 database.execute("use memory")
                 database.execute("detach target")
@@ -73,13 +76,17 @@ def discard(target: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def parts(database: Cursor, advance: Callable[[int], None]) -> Iterator[Part]:
-    """Give one part of `source` after the other, replies first, for they prove bodies."""
+def parts(
+    database: Cursor, seals: Iterable[int | None], advance: Callable[[int], None]
+) -> Iterator[Part]:
+    """Give one part of `source` after the other, replies first, for they prove bodies.
+
+    `seals` are those to take one by one; None: all at once.
+    """
     todo = []
     for table, holds_bodies in database.execute(load("staging_select_tables")).fetchall():
         if table == "body_sealed":
-            seals = "select distinct first_reply from source.body_sealed order by first_reply"
-            todo += [Part(table, True, seal) for (seal,) in database.execute(seals).fetchall()]
+            todo += [Part(table, True, seal) for seal in seals]
         else:
             todo.append(Part(table, holds_bodies))
     done = 0
@@ -92,14 +99,29 @@ def parts(database: Cursor, advance: Callable[[int], None]) -> Iterator[Part]:
 
 def _copy_tables(database: Cursor, source: Path, advance: Callable[[int], None]) -> int:
     bodies = 0
-    for part in parts(database, advance):
-        database.execute(f"insert into {part.table} select * from source.{part.rows}")
+    with translated(source):
+        rows = database.execute(load("staging_select_seals")).fetchall()
+    for part in parts(database, [seal for (seal,) in rows], advance):
+        copy(database, part)
         if part.holds_bodies:
             bodies += _prove_bodies(database, source, part)
         else:
-            _prove_rows(database, source, part.table)
-    _prove_replies(database, source, bodies)
+            _prove_rows(database, source, part.rows)
+    ((misplaced,),) = database.execute(load("staging_count_misplaced")).fetchall()
+    if misplaced:
+        raise _unproven(source, f"the bodies of {misplaced} replies")
     return bodies
+
+
+def copy(database: Cursor, part: Part) -> None:
+    """Copy the rows of a part from `source` into the file in use."""
+    table = quoted(part.table)
+    database.execute(f"insert into {table} select * from source.{part.rows}")
+
+
+def quoted(name: str) -> str:
+    """Return a table's name for a statement; a user may have made any."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _prove_bodies(database: Cursor, source: Path, part: Part) -> int:
@@ -118,17 +140,6 @@ def _prove_rows(database: Cursor, source: Path, table: str) -> None:
     )
     if next(sums) != next(sums):
         raise _unproven(source, f"table {table}")
-
-
-def _prove_replies(database: Cursor, source: Path, bodies: int) -> None:
-    """Each reply has a body, here or in the archive."""
-    if missing := _count(database, "reply") - bodies - _count(database, "archived_body"):
-        raise _unproven(source, f"the bodies of {missing} replies")
-
-
-def _count(database: Cursor, table: str) -> int:
-    ((rows,),) = database.execute(f"select count(*) from {table}").fetchall()
-    return int(rows)
 
 
 def _unproven(source: Path, what: str) -> StagingError:

@@ -42,8 +42,8 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
         return StagingBusy(
             f"staging {path}: held by {who}; wait for it, or use --wait where the command has it"
         )
-    if "already attached" in text:
-        return StagingBusy(f"staging {path}: held by this very process; close it first")
+    if isinstance(error, duckdb.ResourceInUseException):  # to wait for it may be to wait for ever
+        return StagingError(f"staging {path}: held by this very process; close it first")
     if "not a valid DuckDB database file" in text:
         return StagingError(f"staging {path}: not a DuckDB file; name another with 'staging'")
     line = str(error).splitlines()[0]

@@ -29,8 +29,8 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
-            with cursor.cursor() as beside:  # fails where staging is to blame
-                beside.execute("select max(sha256) from staging.reply")
+            cursor.execute("rollback")  # what follows ends the caller's transaction all the same
+            cursor.execute("select max(sha256) from reply")  # fails where staging is to blame
             raise _out_of_reach(path, str(error).splitlines()[0]) from error
         if found != (len(ids),):
             raise _out_of_reach(path, "it does not hold what was archived")

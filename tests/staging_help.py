@@ -100,6 +100,15 @@ def stored(path: Path, query: str) -> Rows:
         return connection.execute(query).fetchall()
 
 
+def row_groups(path: Path) -> set[int]:
+    """Return how many rows the row groups of sealed bodies have."""
+    query = (
+        "select sum(count) from pragma_storage_info('body_sealed') "
+        "where column_name = 'first_reply' and segment_type = 'BIGINT' group by row_group_id"
+    )
+    return {int(rows) for (rows,) in stored(path, query)}
+
+
 def line(token: int, symbol: str, name: str = "", exchange: str = "NSE", **other: object) -> str:
     """Write one row of a dump; the exchange token is what the token says."""
     row = {

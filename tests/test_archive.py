@@ -14,14 +14,14 @@ from kitepipe.errors import StagingError
 from kitepipe.model import Interval, Window
 from kitepipe.progress import Silent
 from kitepipe.sql import load
-from kitepipe.staging import Cursor, Staging, naive
+from kitepipe.staging import ROW_GROUP, Cursor, Staging, naive
 from kitepipe.staging_archive import archivable
 from kitepipe.staging_series import FIRST_EPOCH, key_of, select_known
 from tests.archive_help import SYMBOLS, archive, archiving_hand, files, in_archive, in_file, stage
 from tests.load_help import API_ROOT, Hand, candles, day, footprint, with_schema
 from tests.marks import examples
 from tests.servers import Look, looking
-from tests.staging_help import NOON, body, commit, numbered, series, stored
+from tests.staging_help import NOON, body, commit, numbered, row_groups, series, stored
 from tests.staging_help import candles as day_candles
 
 
@@ -43,6 +43,9 @@ def test_load_replay_and_verify_read_archived_replies(
     assert (report.exit_code, report.files, len(files(hand))) == (0, 1, 1)
     assert report.replies == len(in_archive(hand.settings.staging)) == 33
     assert in_file(hand.settings.staging) == everything - in_archive(hand.settings.staging)
+    assert report.freed > 0
+    assert row_groups(hand.settings.staging) == {ROW_GROUP}
+    assert stored(hand.settings.staging, "select count(*) from body_sealed") == [(ROW_GROUP,)]
 
     assert (hand.load().replies, hand.replay().equal) == (0, 180)
     assert footprint(look) == before

@@ -157,13 +157,13 @@ SPOILT = {
         _change("update setup set schema_version = 99"),
         "schema version 99, and this kitepipe knows 4; use the kitepipe that made it",
     ),
+    "older": (
+        _change("update setup set schema_version = 3; drop table body_sealed"),
+        "schema version 3, and this kitepipe knows 4; use the kitepipe that made it",
+    ),
     "newer with another setup": (
         _change("alter table setup drop column api_root"),
         "a DuckDB file, but not one of this kitepipe",
-    ),
-    "earlier tables": (
-        _change("alter table reply drop column dates"),
-        "a DuckDB file, but not one of this kitepipe; name another",
     ),
     "no setup row": (_change("delete from setup"), "its setup row is missing"),
     "main header": (_overwrite(20, 3000), "the file is damaged: "),

@@ -13,11 +13,11 @@ from kitepipe.errors import StagingBusy, StagingError, UsageError
 from kitepipe.holder import writing
 from kitepipe.model import Window
 from kitepipe.progress import Silent
-from kitepipe.staging import Staging
+from kitepipe.staging import ROW_GROUP, Staging
 from tests.archive_help import archive, archiving_hand, stage
 from tests.load_help import API_ROOT, Hand, day, with_schema
 from tests.servers import looking
-from tests.staging_help import candles, commit, numbered, other, series, stored
+from tests.staging_help import candles, commit, numbered, other, row_groups, series, stored
 
 Tables = dict[str, list[tuple[object, ...]]]
 
@@ -43,6 +43,12 @@ def contents(path: Path) -> Tables:
         }
 
 
+def packs(path: Path) -> Tables:
+    """Return which bodies are packed together."""
+    query = "select list(reply_id order by rowid) from body_sealed group by rowid // 2048"
+    return {"packs": [row for row in stored(path, f"{query} order by 1") if row[0]]}
+
+
 def _compact(settings: Settings) -> tuple[int, int, int]:
     report = pipeline.compact(settings, Silent())
     return report.bytes_before, report.bytes_after, report.replies
@@ -55,6 +61,8 @@ def test_a_backup_is_the_same_file(hand: Hand, tmp_path: Path) -> None:
     assert (report.replies, report.bytes_after) == (37, target.stat().st_size)
     assert contents(target) == contents(path)
     assert len(stored(target, "select distinct first_reply from body_sealed")) == 9
+    assert row_groups(target) == {ROW_GROUP}
+    assert packs(target) == packs(path)
     compression = (
         "select distinct compression from pragma_storage_info('body_sealed') "
         "where column_name = 'body' and segment_type = 'VARCHAR'"
@@ -199,12 +207,23 @@ def test_a_body_that_is_not_what_came_is_not_copied(hand: Hand, tmp_path: Path) 
     assert left == {"a.duckdb", "a.duckdb.lock"}
 
 
-def test_a_missing_body_is_noticed(hand: Hand) -> None:
-    """Each reply must have one, in the file or in the archive."""
+@pytest.mark.parametrize("doubled", [0, 1])
+def test_a_missing_body_is_noticed(hand: Hand, doubled: int) -> None:
+    """Each reply must have one, in the file or in the archive; another's second is none."""
     with duckdb.connect(str(hand.settings.staging)) as connection:
         connection.execute("delete from body_open")
-    with pytest.raises(StagingError, match="the bodies of 1 replies cannot be proven"):
+        if doubled:
+            connection.execute("insert into body_open from body where reply_id = 1")
+    with pytest.raises(StagingError, match=f"the bodies of {1 + doubled} replies cannot be proven"):
         _compact(hand.settings)
+
+
+def test_tables_of_a_users_own_are_copied_too(hand: Hand) -> None:
+    """Whatever their names are."""
+    with duckdb.connect(str(hand.settings.staging)) as connection:
+        connection.execute('create table "order ""of"" notes" as select 1 as note')
+    _compact(hand.settings)
+    assert stored(hand.settings.staging, 'from "order ""of"" notes"') == [(1,)]
 
 
 def test_a_full_disk_is_told_and_loses_nothing(hand: Hand, tmp_path: Path) -> None:

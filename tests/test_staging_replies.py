@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitepipe.model import Window
-from kitepipe.staging import _ROW_GROUP, Staging
-from kitepipe.staging_replies import Asked, seal_bodies, select_bodies
+from kitepipe.staging import ROW_GROUP, Staging
+from kitepipe.staging_replies import Asked, select_bodies
 from kitepipe.staging_series import FIRST_EPOCH
 from tests.marks import examples
 from tests.staging_help import (
@@ -26,6 +26,7 @@ from tests.staging_help import (
     commit,
     numbered,
     reply,
+    row_groups,
     series,
     stored,
 )
@@ -240,37 +241,10 @@ def test_the_cost_of_a_commit_does_not_grow(tmp_path: Path) -> None:
                 commit(writer, series(), WINDOW, text)
             written.append(_bytes_written() - before)
     assert max(written[6:]) < 1.3 * max(written[:4])
-    assert row_groups(path) == [_ROW_GROUP] * 12
-
-
-@pytest.mark.parametrize(("bodies", "size"), [(1, 50), (3, 300_000), (500, 900), (40_000, 20)])
-def test_a_seal_fills_whole_row_groups(tmp_path: Path, bodies: int, size: int) -> None:
-    """Whatever the size of replies: none is left open, and a pack has a 16th of the bytes."""
-    path = tmp_path / "kitepipe.duckdb"
-    with Staging.write(path, API_ROOT) as staging, staging.cursor() as cursor:
-        for start in (0, bodies, 2 * bodies):
-            cursor.execute(
-                "create or replace temp table made as "
-                "select ? + n as reply_id, repeat(chr(48 + n % 7), ?) as body from range(?) t(n)",
-                [start + 1, size, bodies],
-            )
-            seal_bodies(cursor, "made")
-            cursor.execute("checkpoint")
-        assert found(staging, 1, bodies) == [
-            (number, f"{(number - 1) % 7}" * size) for number in sorted({1, bodies})
-        ]
-    assert set(row_groups(path)) == {_ROW_GROUP}
-    packs = stored(path, "select sum(strlen(body)) from body_sealed group by rowid // 2048")
-    assert max(packed or 0 for (packed,) in packs) <= bodies * size / 16 + size
-
-
-def row_groups(path: Path) -> list[int]:
-    """Return how many rows each row group of sealed bodies has."""
-    query = (
-        "select sum(count) from pragma_storage_info('body_sealed') "
-        "where column_name = 'first_reply' and segment_type = 'BIGINT' group by row_group_id"
-    )
-    return [int(rows) for (rows,) in stored(path, query)]
+    assert row_groups(path) == {ROW_GROUP}
+    assert stored(path, "select count(distinct first_reply), count(*) from body_sealed") == [
+        (12, 12 * ROW_GROUP)
+    ]
 
 
 def _bytes_written() -> int:

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from kitepipe import pipeline
@@ -11,7 +12,9 @@ from kitepipe.errors import StagingError, UsageError
 from kitepipe.model import Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging, log_of
+from tests.archive_help import archive, in_file, loaded_hand
 from tests.load_help import API_ROOT, Hand, candle, day
+from tests.servers import looking
 from tests.staging_help import body, commit, numbered, other, stored
 
 pytestmark = pytest.mark.faults
@@ -126,6 +129,40 @@ def test_the_log_is_read_and_left_alone(is_damaged: bool, whole: Path, tmp_path:
     assert (path.read_bytes(), log_of(path).read_bytes()) == before
     assert target.stat().st_mode & 0o777 == 0o600
     assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".source") == []
+
+
+@pytest.mark.parametrize("version", [2, 3, 99])
+def test_a_file_of_another_version_is_refused(version: int, whole: Path, tmp_path: Path) -> None:
+    """What is not understood is not saved by halves (exit 12)."""
+    path, target = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
+    path.write_bytes(whole.read_bytes())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"update setup set schema_version = {version}")
+        connection.execute("drop view body; drop table body_sealed")
+    with pytest.raises(StagingError, match=f"schema version {version}, and this kitepipe knows 4"):
+        pipeline.rescue(_settings(path), target, Silent())
+    assert not target.exists()
+
+
+def test_what_an_archive_left_is_rescued(tmp_path: Path, plain_dsn: str) -> None:
+    """Seals need not follow each other: of two damaged ones each keeps what is its own."""
+    hand = loaded_hand(tmp_path, plain_dsn, 4)
+    path = hand.settings.staging
+    with looking(plain_dsn) as look:
+        look("delete from kite_load_ledger where reply_id between 4 and 8")
+    archive(hand)
+    seals = (
+        "select first_reply, list(reply_id order by reply_id) from body_sealed "
+        "where reply_id is not null group by all order by all"
+    )
+    assert stored(path, seals) == [(4, [4, 10, 11, 12]), (5, [5, 6, 7, 8])]
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("update body_sealed set body = body || ' ' where reply_id in (4, 6)")
+    report = pipeline.rescue(hand.settings, tmp_path / "b.duckdb", Silent())
+    assert (report.replies, report.failures[0].why[:13]) == (10, "2 cannot be r")
+    (tmp_path / "b.duckdb").replace(path)
+    assert in_file(path) == {5, 7, 8, 10, 11, 12}
+    assert pipeline.compact(hand.settings, Silent()).replies == 6
 
 
 def test_a_rescue_writes_over_nothing(whole: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ with
 placed as (
     select
         reply_id, body,
-        (sum(strlen(body)) over (order by reply_id) - strlen(body)) * 16
-        // greatest(sum(strlen(body)) over (), 1) as pack
+        least(15, (sum(strlen(body)) over (order by reply_id) - strlen(body)) * 16
+        // greatest(sum(strlen(body)) over (), 1)) as pack
     from {source}
 ),
 filled as (

@@ -2,6 +2,7 @@
 -- Bodies stand apart from the rows about them: body_open takes each new reply, and when it has
 -- grown to 16 MB it is sealed into body_sealed, whole row groups at a time, which are never written
 -- again. Bodies put there one by one would be quadratic: every checkpoint rewrites an open row group.
+-- Whoever writes the file by other means than kitepipe has DuckDB rewrite them in its own size.
 create table setup (
     schema_version integer not null,
     staging_id varchar not null,
@@ -133,7 +134,7 @@ create table archive_file (
     file_bytes bigint not null
 );
 
--- Which file holds the body of a reply; what is not here stands in a table of bodies.
+-- Which file holds the body of a reply; what is not here stands in body_open or body_sealed.
 create table archived_body (reply_id bigint not null, name varchar not null);
 
 -- History seen to be on another price base: replies fetched before `epoch` no longer count.

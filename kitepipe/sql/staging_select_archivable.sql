@@ -1,8 +1,8 @@
 -- The seals, and what of each may go to the archive: replies that are among the loaded ones (temp
 -- view loaded_reply: reply_id), but for the one of each series that the next fetch compares with
 -- (staging_select_reference.sql): the newest that settled the last session of the present price
--- base. One row a seal, oldest first: its first reply, the replies that may go (a list), their
--- bytes, those that stay (a list), their bytes.
+-- base. One row a seal of which any may go, oldest first: its first reply, the replies that may go
+-- (a list), their bytes, those that stay (a list), their bytes.
 with
 present as (
     select instrument_key, interval, continuous, max(epoch) as epoch
@@ -43,11 +43,12 @@ there as (
 )
 select
     body_sealed.first_reply,
-    coalesce(list(reply_id order by reply_id) filter (movable), []),
-    coalesce(sum(bytes) filter (movable), 0),
+    list(reply_id order by reply_id) filter (movable),
+    sum(bytes) filter (movable),
     coalesce(list(reply_id order by reply_id) filter (not movable), []),
     coalesce(sum(bytes) filter (not movable), 0)
 from body_sealed
 inner join there using (reply_id)
 group by body_sealed.first_reply
+having bool_or(movable)
 order by body_sealed.first_reply
