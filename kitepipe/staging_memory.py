@@ -28,7 +28,7 @@ class Memory:
         self._changing, self._judges = threading.Lock(), threading.Lock()
         # Held by loaders while they read open bodies: all, up to 16 MB, are unpacked for one, in
         # 25 MB of memory, and two at once ran out of READING_MB. Sealed ones are packed by the
-        # megabyte. Whoever is alone, or has more than that, need not.
+        # 16th of a seal. Whoever is alone, or has more than that, need not.
         self.open_bodies = threading.Lock()
 
     @contextlib.contextmanager
