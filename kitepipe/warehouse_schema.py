@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
@@ -119,17 +120,30 @@ def make_chunks(connection: extensions.connection, first: date, last: date) -> i
     """Make missing hypertable chunks over whole IST dates, each in a transaction of its own."""
     if edition(connection)[0] == "plain":
         return 0
-    moment, last, made = _midnight(first), _midnight(last + _DAY) - timedelta(microseconds=1), 0
-    ranges = _chunk_ranges(connection, moment, last)
-    while moment <= last:
-        end = next((stop for start, stop in ranges if start <= moment < stop), None)
-        if end is None:
+    begin, end = _midnight(first), _midnight(last + _DAY)
+    before = ranges = _chunk_ranges(connection, begin, end)
+    while missing := _without_chunk(ranges, begin, end):
+        for moment in missing:
             _make_chunk(connection, moment)
-            made += 1
-            ranges = _chunk_ranges(connection, moment, last)
-        else:
-            moment = end
-    return made
+        ranges = _chunk_ranges(connection, begin, end)
+    return len(ranges) - len(before)
+
+
+def _without_chunk(
+    ranges: Sequence[tuple[datetime, datetime]], begin: datetime, end: datetime
+) -> list[datetime]:
+    """Return instants that no chunk covers: one for each that is to be made, as far as is known.
+
+    They are as long as the newest there is; to look after each took 0.1 s for five years.
+    """
+    step = ranges[-1][1] - ranges[-1][0] if ranges else end - begin
+    missing, moment = [], begin
+    for start, stop in [*ranges, (end, end)]:
+        while moment < start:
+            missing.append(moment)
+            moment += step
+        moment = stop
+    return missing
 
 
 def _midnight(day: date) -> datetime:

@@ -127,18 +127,6 @@ def test_columnstore_where_the_licence_allows_it(timescale_dsn: str, look: Look)
     assert look(jobs) == [(1,)]
 
 
-def test_hypertable_chunks_are_made_ahead_once(timescale_dsn: str, look: Look) -> None:
-    """Chunks for the asked dates exist afterwards, leave no row, and are not made again."""
-    with DatabaseManager(timescale_dsn) as db:
-        db.apply_schema()
-        made = db.make_hypertable_chunks(date(2023, 1, 1), date(2024, 12, 31))
-        assert db.make_hypertable_chunks(date(2023, 1, 1), date(2024, 12, 31)) == 0
-        assert db.make_hypertable_chunks(date(2023, 6, 1), date(2023, 6, 1)) == 0
-    assert 8 <= made <= 10
-    assert look("select count(*) from timescaledb_information.chunks") == [(made,)]
-    assert look("select count(*) from kite_ohlcv_historic") == [(0,)]
-
-
 def test_a_load_needs_no_more_than_rights_on_the_tables(
     timescale_dsn: str, look: Look, make_role: Callable[[], str]
 ) -> None:

@@ -1,0 +1,41 @@
+"""Hypertable chunks are made ahead of a load, for whatever dates it has."""
+
+from datetime import UTC, date, datetime
+from itertools import pairwise
+
+import pytest
+
+from kitepipe.warehouse import DatabaseManager
+from tests.servers import Look
+
+
+def test_hypertable_chunks_are_made_ahead_once(timescale_dsn: str, look: Look) -> None:
+    """Chunks for the asked dates exist afterwards, leave no row, and are not made again."""
+    with DatabaseManager(timescale_dsn) as db:
+        db.apply_schema()
+        made = db.make_hypertable_chunks(date(2023, 1, 1), date(2024, 12, 31))
+        assert db.make_hypertable_chunks(date(2023, 1, 1), date(2024, 12, 31)) == 0
+        assert db.make_hypertable_chunks(date(2023, 6, 1), date(2023, 6, 1)) == 0
+    assert 8 <= made <= 10
+    assert look("select count(*) from timescaledb_information.chunks") == [(made,)]
+    assert look("select count(*) from kite_ohlcv_historic") == [(0,)]
+
+
+@pytest.mark.parametrize("days", [30, 200])
+def test_no_date_is_left_without_a_chunk_where_their_length_was_changed(
+    timescale_dsn: str, look: Look, days: int
+) -> None:
+    """Longer or shorter ones beside those there are: together they cover every date."""
+    with DatabaseManager(timescale_dsn) as db:
+        db.apply_schema()
+        db.make_hypertable_chunks(date(2023, 3, 1), date(2023, 4, 30))
+        look(f"select set_chunk_time_interval('kite_ohlcv_historic', interval '{days} days')")
+        db.make_hypertable_chunks(date(2023, 9, 1), date(2023, 10, 31))
+        made = db.make_hypertable_chunks(date(2022, 1, 1), date(2024, 12, 31))
+    ranges = look(
+        "select range_start, range_end from timescaledb_information.chunks order by range_start"
+    )
+    assert made < len(ranges)
+    assert ranges[0][0] <= datetime(2021, 12, 31, 18, 30, tzinfo=UTC)
+    assert ranges[-1][1] >= datetime(2024, 12, 31, 18, 30, tzinfo=UTC)
+    assert all(before[1] == after[0] for before, after in pairwise(ranges))
