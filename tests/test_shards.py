@@ -15,7 +15,8 @@ from tests.servers import Look, looking
 
 ARGS = (
     *("run", "--from", "2026-06-01", "--candle-interval", "day,60minute"),
-    *("--exchanges", "NSE,NFO", "--instrument-types", "EQ,FUT", "--json"),
+    *("--exchanges", "NSE,NFO", "--instrument-types", "EQ,FUT"),
+    *("--tradingsymbols", "H*,I*,N*,T*", "--json"),
 )
 
 
