@@ -20,8 +20,9 @@ from pathlib import Path
 
 from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.model import utc_now
-from kitepipe.staging import Staging, beside
+from kitepipe.staging import Staging
 from kitepipe.staging_errors import ADVICE
+from kitepipe.staging_open import beside
 from kitepipe.summary import Holder
 
 log = logging.getLogger(__name__)

@@ -118,7 +118,8 @@ def compact(settings: Settings, progress: Progress, *, wait: bool = False) -> Co
         if log_of(path).exists():
             raise StagingError(f"staging {path}: its log cannot be written into it; {ADVICE}")
         before = path.stat().st_size
-        replies = _copied(path, draft, "compact", progress)
+        with Staging.read(path) as staging:
+            replies = _copied(staging, draft, "compact", progress)
         draft.replace(path)
         flush(path.parent)
     after = path.stat().st_size
@@ -133,7 +134,7 @@ def backup(
     draft = _draft(target, "backup")
     with reading(path, wait=wait) as staging:
         before = staging.file_bytes()
-        replies = _copied(path, draft, "backup", progress)
+        replies = _copied(staging, draft, "backup", progress)
         draft.rename(target)
         flush(target.parent)
     after = target.stat().st_size
@@ -151,7 +152,7 @@ def rescue(
     draft = _draft(target, "rescue")
     try:
         with unopened(path, wait=wait), progress.meter("rescue", 100, "%") as meter:
-            saved = rescued(path, draft, lambda parts: meter.advance(parts, ""))
+            saved = rescued(path, draft, lambda percent: meter.advance(percent, ""))
             draft.rename(target)
             flush(target.parent)
     except OSError as error:
@@ -177,9 +178,9 @@ def _draft(target: Path, verb: str) -> Path:
     return target.with_name(target.name + ".new")
 
 
-def _copied(source: Path, draft: Path, verb: str, progress: Progress) -> int:
+def _copied(source: Staging, draft: Path, verb: str, progress: Progress) -> int:
     try:
         with progress.meter(verb, 100, "%") as meter:
-            return copy_proven(source, draft, lambda parts: meter.advance(parts, ""))
+            return copy_proven(source, draft, lambda percent: meter.advance(percent, ""))
     except OSError as error:
         raise StagingError(f"staging {draft}: {error.strerror}; {ADVICE}") from error

@@ -17,42 +17,25 @@ from kitepipe.errors import StagingError
 from kitepipe.model import utc_now
 from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
-from kitepipe.staging_memory import (
-    FETCHING_BESIDE_LOADERS_MB,
-    FETCHING_MB,
-    PLANNING_MB,
-    READING_MB,
-    Memory,
-)
+from kitepipe.staging_memory import FETCHING_BESIDE_LOADERS_MB, FETCHING_MB
+from kitepipe.staging_open import PLANNING_THREADS, Opened, beside, opened
+from kitepipe.staging_open import Cursor as Cursor
 
 SCHEMA_VERSION = 4
 
-# A seal fills whole row groups, so that none is written twice: 16 packs of 2,048 rows, as
-# staging_insert_sealed_bodies.sql makes them. DuckDB's own 122,880 rows would take 0.28 of the raw
-# bytes instead of 0.26, for fillers.
-ROW_GROUP = 16 * 2048
-# A reader loads series side by side: each statement has one thread, and its rows keep their order.
-_PLANNING_THREADS = 2
-_PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(_PLANNING_THREADS)}
-_READING = {"memory_limit": f"{READING_MB}MB", "threads": "1"}
-
 _HERE = Path()
-
-CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
-
-Cursor = duckdb.DuckDBPyConnection
 
 
 class Staging:
     """An open staging file; make one with `Staging.write` or `Staging.read`."""
 
-    def __init__(self, path: Path, database: Cursor, archive: Path, *, writes: bool) -> None:
+    def __init__(self, path: Path, file: Opened, archive: Path) -> None:
         self.path = path
         self._archive = archive
         self.is_shared = False
-        self._database = database
-        self.memory = Memory(database, PLANNING_MB if writes else READING_MB)
-        self.staging_id, self.api_root, self.created_at = check_setup(path, database)
+        self._file, self._is_open = file, True
+        self.memory = file.memory
+        self.staging_id, self.api_root, self.created_at = _check_setup(path, file.database)
 
     @classmethod
     def write(cls, path: Path, api_root: str | None, archive: Path = _HERE) -> "Staging":
@@ -66,16 +49,16 @@ class Staging:
             if api_root is None:
                 raise _missing(path)
             _create(path, api_root)
-        database = _open(path, read_only=False)
+        file = opened(path, read_only=False)
         try:
-            staging = cls(path, database, archive, writes=True)
+            staging = cls(path, file, archive)
             if api_root not in (None, staging.api_root):
                 raise StagingError(
                     f"staging {path}: it holds replies of {staging.api_root}, and api_root is "
                     f"{api_root}; name another file with 'staging', they must not be mixed"
                 )
         except BaseException:
-            database.close()
+            file.close()
             raise
         return staging
 
@@ -84,11 +67,11 @@ class Staging:
         """Open the file read-only; errors as in `write`, and StagingError where it is missing."""
         if not _is_there(path):
             raise _missing(path)
-        database = _open(path, read_only=True)
+        file = opened(path, read_only=True)
         try:
-            return cls(path, database, archive, writes=False)
+            return cls(path, file, archive)
         except BaseException:
-            database.close()
+            file.close()
             raise
 
     def __enter__(self) -> "Staging":
@@ -106,12 +89,14 @@ class Staging:
 
     def close(self) -> None:
         """Close the file; what was committed is on disk."""
-        with translated(self.path):
-            self._database.close()
+        if self._is_open:
+            self._is_open = False
+            with translated(self.path):
+                self._file.close()
 
     def cursor(self) -> Cursor:
         """Return a cursor for the calling thread; it knows where archived bodies are."""
-        cursor = self._database.cursor()
+        cursor = self._file.database.cursor()
         cursor.execute("use staging")
         cursor.execute("set variable archive_folder = ?", [str(self._archive.absolute())])
         return cursor
@@ -125,7 +110,7 @@ class Staging:
             try:
                 yield
             finally:
-                cursor.execute(f"set threads = {_PLANNING_THREADS}")
+                cursor.execute(f"set threads = {PLANNING_THREADS}")
 
     def file_bytes(self) -> int:
         """Return the size of the file and of the log beside it."""
@@ -197,46 +182,15 @@ def log_of(path: Path) -> Path:
     return beside(path, ".wal")
 
 
-def beside(path: Path, ending: str) -> Path:
-    """Return a file beside the staging file itself, whatever link leads to that."""
-    return Path(os.path.realpath(path) + ending)
-
-
-def attach(database: Cursor, path: Path, name: str) -> None:
-    """Have a staging file in a database under a name, to write it in row groups of our size."""
-    options = f"row_group_size {ROW_GROUP}"  # it can be told nowhere else, and no file keeps it
-    database.execute(f"attach ? as {name} ({options})", [os.path.realpath(path)])
-    database.execute(f"use {name}")
-
-
-def _open(path: Path, *, read_only: bool) -> Cursor:
-    """Open a file. Readers of one process share it: a second one of it would let go of its lock."""
-    place, spill = os.path.realpath(path), {"temp_directory": str(beside(path, ".tmp"))}
-    if read_only:
-        database = duckdb.connect(f":memory:{place}", config=CONFIG | _READING | spill)
-    else:
-        database = duckdb.connect(":memory:", config=CONFIG | _PLANNING | spill)
-    try:
-        if read_only:
-            database.execute("attach if not exists ? as staging (read_only)", [place])
-            database.execute("use staging")
-        else:
-            attach(database, path, "staging")
-    except duckdb.Error as error:
-        database.close()
-        raise told(path, error) from error
-    return database
-
-
 def _create(path: Path, api_root: str) -> None:
     """Make the file under another name first: killed at any instant, none is left half made."""
     try:
         target = path.resolve()
         draft = target.with_name(target.name + ".new")
         draft.unlink(missing_ok=True)
-        with contextlib.closing(_open(draft, read_only=False)) as database, translated(draft):
-            database.execute(load("staging_schema"))
-            database.execute(
+        with contextlib.closing(opened(draft, read_only=False)) as file, translated(draft):
+            file.database.execute(load("staging_schema"))
+            file.database.execute(
                 "insert into setup values (?, ?, ?, ?)",
                 [SCHEMA_VERSION, str(uuid.uuid4()), api_root, naive(utc_now())],
             )
@@ -245,8 +199,7 @@ def _create(path: Path, api_root: str) -> None:
         raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
 
 
-def check_setup(path: Path, database: Cursor) -> tuple[str, str, datetime]:
-    """Return staging_id, api root and birth of the file in use, or StagingError: it is not ours."""
+def _check_setup(path: Path, database: Cursor) -> tuple[str, str, datetime]:
     try:
         rows = database.execute(load("staging_select_setup")).fetchall()
     except (duckdb.CatalogException, duckdb.BinderException) as error:

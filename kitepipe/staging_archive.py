@@ -89,8 +89,7 @@ def archive_batch(staging: Staging, cursor: Cursor, batch: Batch, folder: Path) 
 
 
 def _prove_rest(cursor: Cursor, path: Path, bodies: int) -> None:
-    statement = load("staging_count_unproven").format(rows="staged_body")
-    if cursor.execute(statement).fetchall() != [(bodies, 0)]:
+    if cursor.execute(load("staging_count_unproven")).fetchall() != [(bodies, 0)]:
         raise StagingError(
             f"staging {path}: what is read of it is not what Kite sent; save what can be read with "
             "'kitepipe staging rescue'. Nothing was removed"

@@ -1,25 +1,31 @@
-"""A copy of a staging file: made by DuckDB part by part, proven, and on disk.
+"""A copy of a staging file: made by DuckDB portion by portion, proven, and on disk.
 
 Seals stay as they are; what was removed leaves no room behind in the copy.
 """
 
 import contextlib
+import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import CONFIG, Cursor, attach, beside, check_setup, flush, log_of
-from kitepipe.staging_errors import translated
+from kitepipe.staging import Cursor, Staging, flush, log_of
+from kitepipe.staging_errors import is_damage, is_the_files, told
+from kitepipe.staging_memory import COPYING_MB
+from kitepipe.staging_open import attach_new
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What is copied at once: a table, or of sealed bodies a seal."""
+class Portion:
+    """What is copied at once: a table, by its name in a statement, or of sealed bodies a seal."""
 
     table: str
     holds_bodies: bool
@@ -27,43 +33,48 @@ class Part:
 
     @property
     def rows(self) -> str:
-        """Return what stands for it after `from source.`."""
-        table = quoted(self.table)
-        return table if self.seal is None else f"{table} where first_reply = {self.seal}"
+        """Return what stands for it after `from`."""
+        return self.table if self.seal is None else f"{self.table} where first_reply = {self.seal}"
 
 
-def copy_proven(source: Path, target: Path, advance: Callable[[int], None]) -> int:
-    """Make `target`, and whatever was left there of another try, a copy of `source`.
+def copy_proven(staging: Staging, target: Path, advance: Callable[[int], None]) -> int:
+    """Make `target`, and whatever was left there of another try, a copy of a file that is open.
 
     Every table has the same rows, and every body is what Kite sent. Returns how many bodies there
-    are; `advance` is told how many of a hundred parts are done. Raises StagingError: then there is
-    no `target`.
+    are; `advance` is told each percent. Raises StagingError: then there is no `target`.
     """
-    with drafted(source, target) as database:
-        return _copy_tables(database, source, advance)
+    with drafted(staging, target) as cursor:
+        bodies = 0
+        for portion in told_of(_portions(cursor), advance):
+            copy(cursor, portion)
+            if portion.holds_bodies:
+                bodies += _prove_bodies(cursor, staging.path, portion)
+            else:
+                _prove_rows(cursor, staging.path, portion.table)
+        ((misplaced,),) = cursor.execute(load("staging_count_misplaced")).fetchall()
+        if misplaced:
+            raise _unproven(staging.path, f"the bodies of {misplaced} replies")
+        return bodies
 
 
 @contextlib.contextmanager
-def drafted(source: Path, target: Path) -> Iterator[Cursor]:
-    """Attach `source` (read-only) and `target`, with the same tables, for the block to fill.
+def drafted(staging: Staging, target: Path) -> Iterator[Cursor]:
+    """Make `target` with the same tables, for the block to fill by a cursor that uses it.
 
-    The target is in use. After the block it is on disk; where the block fails there is none.
+    What is copied is `staging.<table>` there. After the block the target is on disk; where the
+    block fails there is none.
     """
     discard(target)
     try:
-        config = CONFIG | {"memory_limit": "512MB", "temp_directory": str(beside(target, ".tmp"))}
-        with duckdb.connect(":memory:", config=config) as database:
-            with translated(source):
-                database.execute("attach ? as source (read_only)", [str(source)])
-                database.execute("use source")
-                check_setup(source, database)
-            with translated(target):
-                attach(database, target, "target")
-                database.execute("copy from database source to target (schema)")
-                yield database
-                database.execute("use memory")
-                database.execute("detach target")
-        shutil.copymode(source, target)
+        with (
+            staging.memory.based(COPYING_MB),
+            _translated(staging.path, target),
+            staging.cursor() as cursor,
+            _attached(cursor, target) as name,
+        ):
+            cursor.execute(f"copy from database staging to {name} (schema)")
+            yield cursor
+        shutil.copymode(staging.path, target)
         flush(target)
     except BaseException:
         discard(target)
@@ -76,67 +87,80 @@ def discard(target: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def parts(
-    database: Cursor, seals: Iterable[int | None], advance: Callable[[int], None]
-) -> Iterator[Part]:
-    """Give one part of `source` after the other, replies first, for they prove bodies.
+def tables(cursor: Cursor) -> list[tuple[str, bool]]:
+    """Return the tables of the file, replies first, and whether each holds bodies."""
+    return cursor.execute(load("staging_select_tables")).fetchall()
 
-    `seals` are those to take one by one; None: all at once.
-    """
-    todo = []
-    for table, holds_bodies in database.execute(load("staging_select_tables")).fetchall():
-        if table == "body_sealed":
-            todo += [Part(table, True, seal) for seal in seals]
-        else:
-            todo.append(Part(table, holds_bodies))
+
+def copy(cursor: Cursor, portion: Portion) -> None:
+    """Copy rows of the staging file into the file in use."""
+    cursor.execute(f"insert into {portion.table} select * from staging.{portion.rows}")
+
+
+def told_of(items: Sequence[T], advance: Callable[[int], None]) -> Iterator[T]:
+    """Yield `items`; `advance` is told each percent that is done."""
     done = 0
-    for number, part in enumerate(todo, start=1):
-        yield part
-        if (hundredth := 100 * number // len(todo)) > done:
-            advance(hundredth - done)
-            done = hundredth
+    for number, item in enumerate(items, start=1):
+        yield item
+        if (percent := 100 * number // len(items)) > done:
+            advance(percent - done)
+            done = percent
 
 
-def _copy_tables(database: Cursor, source: Path, advance: Callable[[int], None]) -> int:
-    bodies = 0
-    with translated(source):
-        rows = database.execute(load("staging_select_seals")).fetchall()
-    for part in parts(database, [seal for (seal,) in rows], advance):
-        copy(database, part)
-        if part.holds_bodies:
-            bodies += _prove_bodies(database, source, part)
+def _portions(cursor: Cursor) -> list[Portion]:
+    portions = []
+    for table, holds_bodies in tables(cursor):
+        if holds_bodies and "sealed" in table:
+            seals = cursor.execute(load("staging_select_seals")).fetchall()
+            portions += [Portion(table, True, seal) for (seal,) in seals]
         else:
-            _prove_rows(database, source, part.rows)
-    ((misplaced,),) = database.execute(load("staging_count_misplaced")).fetchall()
-    if misplaced:
-        raise _unproven(source, f"the bodies of {misplaced} replies")
-    return bodies
+            portions.append(Portion(table, holds_bodies))
+    return portions
 
 
-def copy(database: Cursor, part: Part) -> None:
-    """Copy the rows of a part from `source` into the file in use."""
-    table = quoted(part.table)
-    database.execute(f"insert into {table} select * from source.{part.rows}")
+@contextlib.contextmanager
+def _attached(cursor: Cursor, target: Path) -> Iterator[str]:
+    """Have the target attached, and used, under a name that no other copy has."""
+    name = f"draft_{secrets.token_hex(4)}"
+    attach_new(cursor, target, name)
+    try:
+        yield name
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):
+            _detach(cursor, name)
+        raise
+    _detach(cursor, name)
 
 
-def quoted(name: str) -> str:
-    """Return a table's name for a statement; a user may have made any."""
-    return '"' + name.replace('"', '""') + '"'
+def _detach(cursor: Cursor, name: str) -> None:
+    cursor.execute("use staging")
+    cursor.execute(f"detach {name}")
 
 
-def _prove_bodies(database: Cursor, source: Path, part: Part) -> int:
-    statement = load("staging_check_bodies").format(part=part.rows)
-    staged, there, proven = database.execute(statement).fetchall()[0]
+@contextlib.contextmanager
+def _translated(source: Path, target: Path) -> Iterator[None]:
+    """Turn DuckDB's errors into ours: only the one can be damaged, the other out of room."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if not is_the_files(error):
+            raise
+        raise told(source if is_damage(error) else target, error) from error
+
+
+def _prove_bodies(cursor: Cursor, source: Path, portion: Portion) -> int:
+    statement = load("staging_check_bodies").format(rows=portion.rows)
+    staged, there, proven = cursor.execute(statement).fetchall()[0]
     if not staged == there == proven:
-        where = "in body_open" if part.seal is None else f"sealed from reply {part.seal} on"
+        where = "in body_open" if portion.seal is None else f"sealed from reply {portion.seal} on"
         raise _unproven(source, f"{staged - proven} of the {staged} bodies {where}")
     return int(staged)
 
 
-def _prove_rows(database: Cursor, source: Path, table: str) -> None:
+def _prove_rows(cursor: Cursor, source: Path, table: str) -> None:
     sums = (
-        database.execute(f"select count(*), sum(hash(t)) from {of}.{table} as t").fetchall()
-        for of in ("source", "target")
+        cursor.execute(f"select count(*), sum(hash(t)) from {of} as t").fetchall()
+        for of in (f"staging.{table}", table)
     )
     if next(sums) != next(sums):
         raise _unproven(source, f"table {table}")

@@ -30,7 +30,12 @@ def is_the_files(error: duckdb.Error) -> bool:
 
     A wrong checksum comes as a bare `Error`, a full disk in a commit as TransactionException.
     """
-    return type(error) is duckdb.Error or isinstance(error, (duckdb.OperationalError, *_DAMAGED))
+    return is_damage(error) or isinstance(error, duckdb.OperationalError)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Tell whether it says that bytes of the file are not what DuckDB has written."""
+    return type(error) is duckdb.Error or isinstance(error, _DAMAGED)
 
 
 def told(path: Path, error: duckdb.Error) -> StagingError:
@@ -51,7 +56,7 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
         return StagingError(f"staging {path}: no room left on its disk: {line}; make some")
     if isinstance(error, duckdb.OutOfMemoryException):
         return StagingError(f"staging {path}: out of memory: {line}; leave it more")
-    if type(error) is duckdb.Error or isinstance(error, _DAMAGED) or "read enough bytes" in text:
+    if is_damage(error) or "read enough bytes" in text:
         return StagingError(
             f"staging {path}: the file is damaged: {line}; bring back a copy of it with its .wal, "
             "or save what can be read with 'kitepipe staging rescue'"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-PLANNING_MB, READING_MB = 512, 48
+PLANNING_MB, READING_MB, COPYING_MB = 512, 48, 512
 # Bodies that are sealed are not read again by whoever only fetches: with more, their pages fill it.
 # To seal 16 MB takes 50; with 96 here a fetch took 31 MB more, and no less time.
 FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 64, 120

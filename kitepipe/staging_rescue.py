@@ -1,25 +1,26 @@
 """What can be read of a damaged staging file, in a new one: replies that are proven, and no others.
 
 DuckDB tells a damaged block by its checksum. What was asked and answered must be readable whole;
-bodies are taken seal by seal, and one by one where a seal has a damaged block. A reply without
-its body is as if it was never fetched: the next fetch asks for its dates again.
+bodies are taken row group by row group, by their places alone, and of a damaged one pack by pack.
+A reply without its body is as if it was never fetched: the next fetch asks for its dates again.
 """
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from kitepipe.errors import StagingError
+from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.sql import load
-from kitepipe.staging import Cursor, log_of
-from kitepipe.staging_copy import Part, copy, drafted, parts
-from kitepipe.staging_errors import is_the_files
-from kitepipe.staging_replies import SEAL_BYTES, seal_bodies
+from kitepipe.staging import Cursor, Staging, log_of
+from kitepipe.staging_copy import Portion, copy, drafted, tables, told_of
+from kitepipe.staging_errors import is_damage, is_the_files
+from kitepipe.staging_open import PACK, ROW_GROUP
+from kitepipe.staging_replies import seal_bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,17 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
     """Fill the new file `target` with what can be read of `source`, which is not written to.
 
     Where the log beside it cannot be read, the file is taken as it was before. `advance` is told
-    how many of a hundred parts are done. Raises StagingError where too much is damaged for anything
-    to be told: then there is no `target`.
+    each percent. Raises StagingError where too much is damaged for anything to be told: then there
+    is no `target`; StagingBusy where somebody writes it.
     """
     source = Path(os.path.realpath(source))
     try:
         return _rescue(source, target, advance)
-    except StagingError:
-        if not log_of(source).exists():
+    except StagingBusy:
+        raise
+    except StagingError as error:
+        is_held = isinstance(error.__cause__, duckdb.ResourceInUseException)
+        if is_held or not log_of(source).exists():
             raise
     without_log = target.with_name(target.name + ".source")  # DuckDB looks for a log beside it
     without_log.unlink(missing_ok=True)
@@ -58,68 +62,72 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
 
 
 def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
-    with drafted(source, target) as database:
-        rows = _read(database, load("staging_select_seals"))
-        seals = [None] if rows is None else [int(seal) for (seal,) in rows]
-        for part in parts(database, seals, advance):
-            if not part.holds_bodies:
-                if _read(database, f"select sum(hash(t)) from source.{part.rows} as t") is None:
-                    raise StagingError(
-                        f"staging {source}: table {part.table} cannot be read, and without it "
-                        "nothing can be told of the replies; bring back a copy, or name another "
-                        "file with 'staging': fetch goes on from what the database has"
-                    )
-                copy(database, part)
-            elif _has_proof(database, f"source.{part.rows}"):
-                copy(database, part)
+    with _readable(source) as staging, drafted(staging, target) as cursor:
+        bodies = []
+        for table, holds_bodies in tables(cursor):
+            if holds_bodies:
+                bodies += [(table, place) for place in _places(cursor, table)]
+            elif _runs(cursor, f"select sum(hash(t)) from staging.{table} as t"):
+                copy(cursor, Portion(table, holds_bodies))
             else:
-                _copy_bodies(database, part)
-        lost = database.execute(load("staging_delete_lost")).fetchall()
-        ((kept,),) = database.execute("select count(*) from reply").fetchall()
+                raise _hopeless(source, f"table {table}")
+        cursor.execute("create or replace temp table rescued (reply_id bigint, body varchar)")
+        for table, place in told_of(bodies, advance):
+            _save_bodies(cursor, table, place)
+        lost = cursor.execute(load("staging_delete_lost")).fetchall()
+        ((kept,),) = cursor.execute("select count(*) from reply").fetchall()
         return Rescued(int(kept), len(lost))
 
 
-def _copy_bodies(database: Cursor, part: Part) -> None:
-    """Take the bodies of a damaged part one by one, those that are what Kite sent."""
-    database.execute("create or replace temp table rescued (reply_id bigint, body varchar)")
-    saved_bytes = 0
-    for reply_id, size in _replies_of(database, part):
-        body = f"(select * from source.{part.rows}) where reply_id = {reply_id}"
-        if _has_proof(database, body):
-            database.execute(f"insert into rescued select reply_id, body from {body}")
-            saved_bytes += size
-        if saved_bytes >= SEAL_BYTES:
-            saved_bytes = 0
-            seal_bodies(database, "rescued")
-            database.execute("truncate rescued")
-    if part.table == "body_open":
-        database.execute("insert into body_open from rescued")
-    else:
-        seal_bodies(database, "rescued")
-
-
-def _replies_of(database: Cursor, part: Part) -> list[tuple[int, int]]:
-    """Return the replies that may have a body in a part, and the bytes of those bodies."""
-    known = f"select reply_id from (select reply_id from source.{part.rows})"
-    ids = _read(database, known)
-    which = {"ids": None if ids is None else [reply_id for (reply_id,) in ids]}
-    rows = database.execute(load("staging_select_rescuable"), which).fetchall()
-    return [(int(reply_id), int(size)) for reply_id, size in rows]
-
-
-def _has_proof(database: Cursor, rows: str) -> bool:
-    """Tell whether bodies can be read, and each is, byte for byte, what its reply was."""
-    counts = _read(database, load("staging_count_unproven").format(rows=rows))
-    return counts is not None and counts[0][1] == 0
-
-
-def _read(database: Cursor, query: str) -> list[tuple[Any, ...]] | None:
-    """Return what a query gives; None where a block that it has to read is damaged."""
+@contextlib.contextmanager
+def _readable(source: Path) -> Iterator[Staging]:
+    """Open the file; where that fails for its damage, a rescue is no advice any more."""
     try:
-        return database.execute(query).fetchall()
+        staging = Staging.read(source)
+    except StagingError as error:
+        if is_damage(error.__cause__):
+            raise _hopeless(source, "what stands first in it") from error
+        raise
+    with staging:
+        yield staging
+
+
+def _places(cursor: Cursor, table: str) -> range:
+    """Return where row groups of a table begin: rows are counted without reading any."""
+    ((last,),) = cursor.execute(f"select max(rowid) from staging.{table}").fetchall()
+    return range(0, 0 if last is None else last + 1, ROW_GROUP)
+
+
+def _save_bodies(cursor: Cursor, table: str, place: int) -> None:
+    """Save the bodies of a row group, or of those of its packs that can be read."""
+    statement = load("staging_insert_rescued")
+    whole = statement.format(rows=f"staging.{table}")
+    if not _runs(cursor, whole, first=place, last=place + ROW_GROUP - 1):
+        for first in range(place, place + ROW_GROUP, PACK):
+            _runs(cursor, whole, first=first, last=first + PACK - 1)
+    if "sealed" in table:
+        seal_bodies(cursor, "rescued")
+    else:
+        cursor.execute("insert into body_open from rescued")
+    cursor.execute("truncate rescued")
+
+
+def _runs(cursor: Cursor, statement: str, **parameters: int) -> bool:
+    """Run a statement; False where a block that it has to read is damaged."""
+    try:
+        cursor.execute(statement, parameters or None).fetchall()
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         if not is_the_files(error):
             raise
-        return None
+        return False
+    return True
+
+
+def _hopeless(source: Path, what: str) -> StagingError:
+    return StagingError(
+        f"staging {source}: {what} cannot be read, and without it nothing can be told of the "
+        "replies; bring back a copy, or name another file with 'staging': fetch goes on from what "
+        "the database has"
+    )

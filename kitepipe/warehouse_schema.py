@@ -120,29 +120,29 @@ def make_chunks(connection: extensions.connection, first: date, last: date) -> i
     """Make missing hypertable chunks over whole IST dates, each in a transaction of its own."""
     if edition(connection)[0] == "plain":
         return 0
-    begin, end = _midnight(first), _midnight(last + _DAY)
-    before = ranges = _chunk_ranges(connection, begin, end)
-    while missing := _without_chunk(ranges, begin, end):
+    begin, end, made = _midnight(first), _midnight(last + _DAY), 0
+    step = _chunk_interval(connection)
+    while missing := _without_chunk(_chunk_ranges(connection, begin, end), begin, end, step):
         for moment in missing:
             _make_chunk(connection, moment)
-        ranges = _chunk_ranges(connection, begin, end)
-    return len(ranges) - len(before)
+        made += len(missing)
+    return made
 
 
 def _without_chunk(
-    ranges: Sequence[tuple[datetime, datetime]], begin: datetime, end: datetime
+    ranges: Sequence[tuple[datetime, datetime]], begin: datetime, end: datetime, step: timedelta
 ) -> list[datetime]:
     """Return instants that no chunk covers: one for each that is to be made, as far as is known.
 
-    They are as long as the newest there is; to look after each took 0.1 s for five years.
+    A new one is as long as `step`, or less where others were longer or shorter before. To look
+    after each that is made took 0.1 s for five years.
     """
-    step = ranges[-1][1] - ranges[-1][0] if ranges else end - begin
     missing, moment = [], begin
     for start, stop in [*ranges, (end, end)]:
         while moment < start:
             missing.append(moment)
             moment += step
-        moment = stop
+        moment = max(moment, stop)
     return missing
 
 
@@ -159,6 +159,17 @@ def _chunk_ranges(
         parameters = {"schema": table[0], "table": table[1], "first": first, "last": last}
         cursor.execute(sql.load("warehouse_select_chunk_ranges"), parameters)
         return [(row[0], row[1]) for row in cursor.fetchall()]
+
+
+def _chunk_interval(connection: extensions.connection) -> timedelta:
+    with connection.cursor() as cursor:
+        table = _hypertable(cursor)
+        assert table is not None
+        parameters = {"schema": table[0], "table": table[1]}
+        cursor.execute(sql.load("warehouse_select_chunk_interval"), parameters)
+        (interval,) = _one(cursor)
+        assert isinstance(interval, timedelta)
+        return interval
 
 
 def _make_chunk(connection: extensions.connection, moment: datetime) -> None:

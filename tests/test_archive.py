@@ -14,8 +14,9 @@ from kitepipe.errors import StagingError
 from kitepipe.model import Interval, Window
 from kitepipe.progress import Silent
 from kitepipe.sql import load
-from kitepipe.staging import ROW_GROUP, Cursor, Staging, naive
+from kitepipe.staging import Cursor, Staging, naive
 from kitepipe.staging_archive import archivable
+from kitepipe.staging_open import ROW_GROUP
 from kitepipe.staging_series import FIRST_EPOCH, key_of, select_known
 from tests.archive_help import SYMBOLS, archive, archiving_hand, files, in_archive, in_file, stage
 from tests.load_help import API_ROOT, Hand, candles, day, footprint, with_schema

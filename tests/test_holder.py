@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kitepipe.errors import StagingBusy, StagingError
+from kitepipe.errors import StagingBusy
 from kitepipe.holder import asking, read_holder, reading, writing
 from kitepipe.staging import Staging
 from tests.staging_help import API_ROOT, Other, other
@@ -139,40 +139,6 @@ with reading(Path(sys.argv[1]), wait=False) as staging:
 """
     with other(read, path) as process, reading(path, wait=False) as staging:
         assert process.heard() == staging.staging_id
-
-
-def test_one_of_several_readers_in_a_process_goes_and_the_file_stays_held(path: Path) -> None:
-    """Two threads of a scheduler read: a writer elsewhere has to wait for both."""
-    write = """
-from kitepipe.errors import StagingBusy
-for _ in range(2):
-    try:
-        with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False):
-            say("in")
-    except StagingBusy:
-        say("busy")
-    hear()
-"""
-    with reading(path, wait=False) as one:
-        with reading(path, wait=False) as two:
-            assert one.staging_id == two.staging_id
-        with other(write, path) as process:
-            assert process.heard() == "busy"
-            one.close()
-            process.tell()
-            assert process.heard() == "in"
-            process.tell()
-
-
-@pytest.mark.parametrize("wait", [False, True])
-def test_who_has_the_file_itself_is_told_and_does_not_wait(path: Path, wait: bool) -> None:
-    """A program that has it open for writing would wait for itself (exit 12)."""
-    told = "held by this very process; close it first"
-    with Staging.write(path, API_ROOT):
-        for door in (reading(path, wait=wait), writing(path, API_ROOT, "fetch", wait=wait)):
-            with pytest.raises(StagingError, match=told) as raised, door:
-                pass
-            assert (raised.value.exit_code, type(raised.value)) == (12, StagingError)
 
 
 def test_the_record_tells_how_far_a_run_is(path: Path) -> None:

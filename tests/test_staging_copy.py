@@ -13,7 +13,8 @@ from kitepipe.errors import StagingBusy, StagingError, UsageError
 from kitepipe.holder import writing
 from kitepipe.model import Window
 from kitepipe.progress import Silent
-from kitepipe.staging import ROW_GROUP, Staging
+from kitepipe.staging import Staging
+from kitepipe.staging_open import ROW_GROUP
 from tests.archive_help import archive, archiving_hand, stage
 from tests.load_help import API_ROOT, Hand, day, with_schema
 from tests.servers import looking
@@ -219,11 +220,30 @@ def test_a_missing_body_is_noticed(hand: Hand, doubled: int) -> None:
 
 
 def test_tables_of_a_users_own_are_copied_too(hand: Hand) -> None:
-    """Whatever their names are."""
+    """Whatever their names are, and in whatever schema."""
     with duckdb.connect(str(hand.settings.staging)) as connection:
         connection.execute('create table "order ""of"" notes" as select 1 as note')
+        connection.execute("create schema notes; create table notes.body_sealed as select 2 as n")
     _compact(hand.settings)
     assert stored(hand.settings.staging, 'from "order ""of"" notes"') == [(1,)]
+    assert stored(hand.settings.staging, "from notes.body_sealed") == [(2,)]
+
+
+def test_damage_is_told_of_the_file_that_has_it(hand: Hand, tmp_path: Path) -> None:
+    """Not of the copy, which is gone when that is read."""
+    path = hand.settings.staging
+    with duckdb.connect(str(path), read_only=True) as connection:
+        query = "select max(block_id) from pragma_storage_info('body_sealed')"
+        ((block,),) = connection.execute(query).fetchall()
+    with path.open("r+b") as file:
+        file.seek(3 * 4096 + block * 262144 + 100)
+        file.write(bytes(2000))
+    for verb in (
+        lambda: _compact(hand.settings),
+        lambda: pipeline.backup(hand.settings, tmp_path / "b.duckdb", Silent()),
+    ):
+        with pytest.raises(StagingError, match=f"staging {path}: the file is damaged"):
+            verb()
 
 
 def test_a_full_disk_is_told_and_loses_nothing(hand: Hand, tmp_path: Path) -> None:

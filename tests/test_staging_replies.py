@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitepipe.model import Window
-from kitepipe.staging import ROW_GROUP, Staging
+from kitepipe.staging import Staging
+from kitepipe.staging_open import ROW_GROUP
 from kitepipe.staging_replies import Asked, select_bodies
 from kitepipe.staging_series import FIRST_EPOCH
 from tests.marks import examples

@@ -1,12 +1,13 @@
 """A staging file with damaged bytes: told as such, and what can be read of it is saved."""
 
+import os
 import random
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from kitepipe import pipeline
+from kitepipe import pipeline, staging_open, staging_rescue
 from kitepipe.config import Settings
 from kitepipe.errors import StagingError, UsageError
 from kitepipe.model import Window
@@ -163,6 +164,90 @@ def test_what_an_archive_left_is_rescued(tmp_path: Path, plain_dsn: str) -> None
     (tmp_path / "b.duckdb").replace(path)
     assert in_file(path) == {5, 7, 8, 10, 11, 12}
     assert pipeline.compact(hand.settings, Silent()).replies == 6
+
+
+def test_a_second_body_of_a_reply_is_left_behind(whole: Path, tmp_path: Path) -> None:
+    """A copy refuses such a file, and what was rescued of it can be copied again."""
+    path, target = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
+    path.write_bytes(whole.read_bytes())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("insert into body_open from body where reply_id = 1")
+    with pytest.raises(StagingError, match="the bodies of 1 replies cannot be proven"):
+        pipeline.compact(_settings(path), Silent())
+    report = pipeline.rescue(_settings(path), target, Silent())
+    assert (report.replies, report.exit_code) == (REPLIES, 0)
+    assert pipeline.compact(_settings(target), Silent()).replies == REPLIES
+    assert _bodies(target) == _bodies(whole)
+
+
+def test_damage_in_what_tells_where_bodies_are_costs_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many row groups some cannot be found any more, the rest is saved."""
+    monkeypatch.setattr(staging_open, "ROW_GROUP", 2048)
+    monkeypatch.setattr(staging_rescue, "ROW_GROUP", 2048)
+    path, target, groups = tmp_path / "a.duckdb", tmp_path / "b.duckdb", 1400
+    with Staging.write(path, API_ROOT) as staging, staging.cursor() as cursor:
+        cursor.execute("set threads = 1")
+        cursor.execute(_MANY_ROW_GROUPS, {"groups": groups})
+        cursor.execute(_THEIR_REPLIES)
+        cursor.execute("checkpoint")
+        blocks = [row[0] for row in cursor.execute("from pragma_metadata_info()").fetchall()]
+    whole, saved = path.read_bytes(), []
+    for block in blocks:
+        at = 3 * 4096 + block * 262144 + 5000
+        path.write_bytes(whole[:at] + b"\xff" * 64 + whole[at + 64 :])
+        try:
+            report = pipeline.rescue(_settings(path), target, Silent())
+        except StagingError:  # what all else hangs on is in that block too
+            assert not target.exists()
+        else:
+            saved.append(report.replies)
+            target.unlink()
+    assert any(groups // 4 < replies < groups for replies in saved), "some blocks hold no more"
+
+
+_MANY_ROW_GROUPS = """
+insert into body_sealed
+select 1 + n // 2048, if(n % 2048 = 0, 1 + n // 2048, null), if(n % 2048 = 0, 'body ' || n, null)
+from range(2048 * $groups) as t(n)
+"""
+_THEIR_REPLIES = """
+insert into reply
+select
+    reply_id, reply_id, sha256(body), strlen(body), null, timestamp '2026-01-01', 0, null, null,
+    null, date '2026-01-01', [], []
+from body_sealed
+where reply_id is not null
+"""
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_a_file_that_is_being_written_is_no_damaged_one(
+    here: bool, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another process or by this one, with a log beside it, and onto another disk: exit 12."""
+    path, target = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
+    path.write_bytes(whole.read_bytes())
+    monkeypatch.setattr(os, "link", None)  # as on another disk, where there is no second name
+    write = """
+with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
+    with staging.cursor() as cursor:
+        cursor.execute("create table mine as select 1")
+    say("held")
+    hear()
+"""
+    with Staging.write(path, API_ROOT) if here else other(write, path) as holder:
+        if isinstance(holder, Staging):
+            with holder.cursor() as cursor:
+                cursor.execute("create table mine as select 1")
+        else:
+            assert holder.heard() == "held"
+        assert log_of(path).exists()
+        with pytest.raises(StagingError, match=f"{path}: held by") as raised:
+            pipeline.rescue(_settings(path), target, Silent())
+    assert raised.value.exit_code == 12
+    assert not target.exists()
 
 
 def test_a_rescue_writes_over_nothing(whole: Path, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kitepipe.staging import ROW_GROUP, Cursor, Staging
+from kitepipe.staging import Cursor, Staging
+from kitepipe.staging_open import ROW_GROUP
 from kitepipe.staging_replies import seal_bodies, select_bodies
 from tests.staging_help import API_ROOT, row_groups, stored
 

@@ -2,21 +2,34 @@
 
 from datetime import UTC, date, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from kitepipe import warehouse_schema
 from kitepipe.warehouse import DatabaseManager
 from tests.servers import Look
 
 
-def test_hypertable_chunks_are_made_ahead_once(timescale_dsn: str, look: Look) -> None:
+def test_hypertable_chunks_are_made_ahead_once(
+    timescale_dsn: str, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Chunks for the asked dates exist afterwards, leave no row, and are not made again."""
+    looks: list[int] = []
+    ranges = warehouse_schema._chunk_ranges
+
+    def counted(*args: Any) -> list[tuple[datetime, datetime]]:
+        looks.append(1)
+        return ranges(*args)
+
+    monkeypatch.setattr(warehouse_schema, "_chunk_ranges", counted)
     with DatabaseManager(timescale_dsn) as db:
         db.apply_schema()
         made = db.make_hypertable_chunks(date(2023, 1, 1), date(2024, 12, 31))
         assert db.make_hypertable_chunks(date(2023, 1, 1), date(2024, 12, 31)) == 0
         assert db.make_hypertable_chunks(date(2023, 6, 1), date(2023, 6, 1)) == 0
     assert 8 <= made <= 10
+    assert len(looks) == 4, "twice for all that are missing, once for each that is not"
     assert look("select count(*) from timescaledb_information.chunks") == [(made,)]
     assert look("select count(*) from kite_ohlcv_historic") == [(0,)]
 

@@ -1,7 +1,7 @@
 -- Makes the tables of a new staging file. Instants are UTC, dates are IST.
 -- Bodies stand apart from the rows about them: body_open takes each new reply, and when it has
--- grown to 16 MB it is sealed into body_sealed, whole row groups at a time, which are never written
--- again. Bodies put there one by one would be quadratic: every checkpoint rewrites an open row group.
+-- grown to 16 MB it is sealed into body_sealed, whole row groups at a time, which are not written
+-- again until they are archived. Bodies put there one by one would be quadratic: every checkpoint rewrites an open row group.
 -- Whoever writes the file by other means than kitepipe has DuckDB rewrite them in its own size.
 create table setup (
     schema_version integer not null,

@@ -1,4 +1,4 @@
--- The seals of the attached database `source`, oldest first. One row a seal: its first reply.
+-- The seals of the staging file, oldest first. One row a seal: its first reply.
 select distinct first_reply
-from source.body_sealed
+from staging.body_sealed
 order by first_reply

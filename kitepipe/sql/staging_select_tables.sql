@@ -1,6 +1,8 @@
--- The tables of the attached database `source` in the order to copy them, and whether each holds
--- bodies: replies come first, for they prove bodies. One row a table.
-select table_name, table_name in ('body_open', 'body_sealed') as holds_bodies
+-- The tables of the staging file in the order to copy them, a user's own too, and whether each holds
+-- bodies: replies come first, for they prove bodies. One row a table, its name as a statement has it.
+select
+    format('"{}"."{}"', replace(schema_name, '"', '""'), replace(table_name, '"', '""')) as name,
+    schema_name = 'main' and table_name in ('body_open', 'body_sealed') as holds_bodies
 from duckdb_tables()
-where database_name = 'source'
-order by holds_bodies, table_name
+where database_name = 'staging'
+order by holds_bodies, schema_name, table_name

@@ -1,0 +1,96 @@
+"""The DuckDB database behind a staging file: for one writer, or for all readers of this process.
+
+Readers share it: where a process closes a file that it has open twice, the system lets go of both
+locks, and a writer elsewhere would come in beside the other reader.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from kitepipe.errors import StagingError
+from kitepipe.staging_errors import ADVICE, told
+from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
+
+# A seal fills whole row groups, so that none is written twice: 16 packs of 2,048 rows, as
+# staging_insert_sealed_bodies.sql makes them. DuckDB's own 122,880 rows would take 0.28 of the raw
+# bytes instead of 0.26, for fillers.
+PACK = 2048
+ROW_GROUP = 16 * PACK
+
+# A reader loads series side by side: each statement has one thread, and its rows keep their order.
+PLANNING_THREADS = 2
+_PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(PLANNING_THREADS)}
+_READING = {"memory_limit": f"{READING_MB}MB", "threads": "1"}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
+
+Cursor = duckdb.DuckDBPyConnection
+
+
+@dataclass(slots=True)
+class Opened:
+    """A database in which the file is attached as `staging`, its memory, and how many use it."""
+
+    database: Cursor
+    memory: Memory
+    key: tuple[int, int] | None = None
+    users: int = 1
+
+    def close(self) -> None:
+        """Close it for one user; the last one closes the file."""
+        with _OPENING:
+            self.users -= 1
+            if self.users == 0:
+                if self.key:
+                    del _READERS[self.key]
+                self.database.close()
+
+
+_OPENING = threading.Lock()
+_READERS: dict[tuple[int, int], Opened] = {}  # by device and inode: a name may get another file
+
+
+def opened(path: Path, *, read_only: bool) -> Opened:
+    """Open a staging file. Raises StagingBusy, StagingError."""
+    if not read_only:
+        database = _attached(path, f"row_group_size {ROW_GROUP}", _PLANNING)
+        return Opened(database, Memory(database, PLANNING_MB))
+    with _OPENING:
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
+        key = found.st_dev, found.st_ino
+        if key in _READERS:
+            _READERS[key].users += 1
+        else:
+            database = _attached(path, "read_only", _READING)
+            _READERS[key] = Opened(database, Memory(database, READING_MB), key)
+        return _READERS[key]
+
+
+def attach_new(database: Cursor, path: Path, name: str) -> None:
+    """Make a new file in a database under a name, and use it."""
+    database.execute(f"attach ? as {name} (row_group_size {ROW_GROUP})", [str(path)])
+    database.execute(f"use {name}")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return a file beside the staging file itself, whatever link leads to that."""
+    return Path(os.path.realpath(path) + ending)
+
+
+def _attached(path: Path, options: str, config: dict[str, str]) -> Cursor:
+    """Attach: the size of row groups can be told nowhere else, and no file keeps it."""
+    spill = {"temp_directory": str(beside(path, ".tmp"))}
+    database = duckdb.connect(":memory:", config=_CONFIG | config | spill)
+    try:
+        database.execute(f"attach ? as staging ({options})", [os.path.realpath(path)])
+        database.execute("use staging")
+    except duckdb.Error as error:
+        database.close()
+        raise told(path, error) from error
+    return database
