@@ -130,6 +130,8 @@ def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
     who holds it for longer to be alone.
     """
     try:
+        if path.exists() and not path.is_file():  # a device, a folder: whoever opens it says so
+            raise OSError
         lock = _open_lock(beside(path, ".lock"))
     except OSError:  # where no file can be made there is no writer to wait for
         yield

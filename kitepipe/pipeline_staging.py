@@ -1,7 +1,10 @@
 """What is done to the staging file itself: `archive`, `staging compact`, `backup`, `rescue`."""
 
+import contextlib
+import os
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from kitepipe.staging import Cursor, Staging, flush, log_of
 from kitepipe.staging_archive import Batch, archivable, archive_batch, room
 from kitepipe.staging_copy import copy_proven
 from kitepipe.staging_errors import ADVICE
+from kitepipe.staging_open import DRAFT, draft_of, give_name
 from kitepipe.staging_rescue import rescue as rescued
 from kitepipe.summary import Failure
 from kitepipe.summary_files import ArchiveReport, CopyReport
@@ -24,6 +28,11 @@ _RATIO = 0.195
 _NOTHING = (
     "nothing to move: not before 16 MB of replies are sealed together and loaded, and of each "
     "series the reply stays with which the next fetch compares"
+)
+
+_IN_ITS_PLACE = (
+    "to go on with the new file, move the old one and its .wal away, then name the new one with "
+    "'staging', or give it the old one's name"
 )
 
 
@@ -113,7 +122,7 @@ def compact(settings: Settings, progress: Progress, *, wait: bool = False) -> Co
     Killed at any instant, the one or the other is there, whole.
     """
     path, started = settings.staging.resolve(), time.monotonic()
-    draft = path.with_name(path.name + ".compact")
+    draft = draft_of(path)
     with alone(path, "compact", wait=wait):
         if log_of(path).exists():
             raise StagingError(f"staging {path}: its log cannot be written into it; {ADVICE}")
@@ -131,14 +140,16 @@ def backup(
 ) -> CopyReport:
     """Make a proven copy of the staging file in `target`, which must not be there yet."""
     path, started = settings.staging, time.monotonic()
-    draft = _draft(target, "backup")
-    with reading(path, wait=wait) as staging:
+    with _new_file(path, target, "backup") as draft, reading(path, wait=wait) as staging:
         before = staging.file_bytes()
         replies = _copied(staging, draft, "backup", progress)
-        draft.rename(target)
-        flush(target.parent)
+        with staging.cursor() as cursor:
+            archived = _archived(cursor)
     after = target.stat().st_size
-    return CopyReport(str(target), before, after, replies, seconds=time.monotonic() - started)
+    return CopyReport(
+        *(str(target), before, after, replies), seconds=time.monotonic() - started,
+        warnings=_elsewhere(archived),
+    )  # fmt: skip
 
 
 def rescue(
@@ -149,14 +160,15 @@ def rescue(
     A failure tells how many replies are lost; the next fetch asks for their dates again.
     """
     path, started = settings.staging, time.monotonic()
-    draft = _draft(target, "rescue")
     try:
-        with unopened(path, wait=wait), progress.meter("rescue", 100, "%") as meter:
+        with (
+            _new_file(path, target, "rescue") as draft,
+            unopened(path, wait=wait),
+            progress.meter("rescue", 100, "%") as meter,
+        ):
             saved = rescued(path, draft, lambda percent: meter.advance(percent, ""))
-            draft.rename(target)
-            flush(target.parent)
     except OSError as error:
-        raise StagingError(f"staging {draft}: {error.strerror}; {ADVICE}") from error
+        raise StagingError(f"staging {target}: {error.strerror}; {ADVICE}") from error
     failures = []
     if saved.lost:
         why = f"{saved.lost} cannot be read; fetch asks for them again"
@@ -167,15 +179,44 @@ def rescue(
         *(str(target), path.stat().st_size, target.stat().st_size, saved.replies),
         seconds=time.monotonic() - started,
         failures=failures,
+        warnings=[*_elsewhere(saved.archived), _IN_ITS_PLACE],
     )
 
 
-def _draft(target: Path, verb: str) -> Path:
-    if target.exists():
+@contextlib.contextmanager
+def _new_file(source: Path, target: Path, verb: str) -> Iterator[Path]:
+    """Have a draft made of `target`, alone, and give it that name after the block.
+
+    UsageError where anything has the name, or it belongs to the staging file or to another log.
+    """
+    own = {f"{source.resolve()}{ending}" for ending in (".wal", ".tmp", ".lock", ".run.json")}
+    if os.path.lexists(target):
         raise UsageError(f"{target} is there already; name a new file for the {verb}")
     if not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
-    return target.with_name(target.name + ".new")
+    if str(target.resolve()) in own or target.name.endswith(DRAFT):
+        raise UsageError(f"{target} belongs to a staging file; name another for the {verb}")
+    if log_of(target).exists():
+        raise UsageError(f"{log_of(target)} is there already; move it away, or name another file")
+    with unopened(target, wait=False):
+        draft = draft_of(target)
+        yield draft
+        try:
+            give_name(draft, target)
+        except FileExistsError as error:
+            draft.unlink()
+            raise UsageError(f"{target} has come meanwhile; name a new file") from error
+        flush(target.parent)
+
+
+def _archived(cursor: Cursor) -> int:
+    ((replies,),) = cursor.execute("select count(*) from archived_body").fetchall()
+    return int(replies)
+
+
+def _elsewhere(archived: int) -> list[str]:
+    told = f"{archived} more replies stand in the archive: they are not in this file, nor looked at"
+    return [told] if archived else []
 
 
 def _copied(source: Staging, draft: Path, verb: str, progress: Progress) -> int:

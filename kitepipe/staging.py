@@ -18,7 +18,7 @@ from kitepipe.model import utc_now
 from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 from kitepipe.staging_memory import FETCHING_BESIDE_LOADERS_MB, FETCHING_MB
-from kitepipe.staging_open import PLANNING_THREADS, Opened, beside, opened
+from kitepipe.staging_open import PLANNING_THREADS, Opened, beside, draft_of, give_name, opened
 from kitepipe.staging_open import Cursor as Cursor
 
 SCHEMA_VERSION = 4
@@ -186,7 +186,7 @@ def _create(path: Path, api_root: str) -> None:
     """Make the file under another name first: killed at any instant, none is left half made."""
     try:
         target = path.resolve()
-        draft = target.with_name(target.name + ".new")
+        draft = draft_of(target)
         draft.unlink(missing_ok=True)
         with contextlib.closing(opened(draft, read_only=False)) as file, translated(draft):
             file.database.execute(load("staging_schema"))
@@ -194,7 +194,9 @@ def _create(path: Path, api_root: str) -> None:
                 "insert into setup values (?, ?, ?, ?)",
                 [SCHEMA_VERSION, str(uuid.uuid4()), api_root, naive(utc_now())],
             )
-        draft.rename(target)
+        with contextlib.suppress(FileExistsError):  # somebody else has made it
+            give_name(draft, target)
+        draft.unlink(missing_ok=True)
     except OSError as error:
         raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
 

@@ -92,7 +92,7 @@ def _prove_rest(cursor: Cursor, path: Path, bodies: int) -> None:
     if cursor.execute(load("staging_count_unproven")).fetchall() != [(bodies, 0)]:
         raise StagingError(
             f"staging {path}: what is read of it is not what Kite sent; save what can be read with "
-            "'kitepipe staging rescue'. Nothing was removed"
+            "'kitepipe staging rescue NEW_FILE'. Nothing was removed"
         )
 
 

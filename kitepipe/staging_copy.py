@@ -169,6 +169,6 @@ def _prove_rows(cursor: Cursor, source: Path, table: str) -> None:
 def _unproven(source: Path, what: str) -> StagingError:
     return StagingError(
         f"staging {source}: {what} cannot be proven: the file is damaged, or its disk is; bring "
-        "back a copy of it with its .wal, or save what can be read with 'kitepipe staging rescue'. "
-        "Nothing was changed"
+        "back a copy of it with its .wal, or save what can be read with 'kitepipe staging rescue "
+        "NEW_FILE'. Nothing was changed"
     )

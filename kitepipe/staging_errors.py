@@ -35,7 +35,11 @@ def is_the_files(error: duckdb.Error) -> bool:
 
 def is_damage(error: BaseException | None) -> bool:
     """Tell whether it says that bytes of the file are not what DuckDB has written."""
-    return type(error) is duckdb.Error or isinstance(error, _DAMAGED)
+    return (
+        type(error) is duckdb.Error
+        or isinstance(error, _DAMAGED)
+        or "read enough bytes" in str(error)
+    )
 
 
 def told(path: Path, error: duckdb.Error) -> StagingError:
@@ -56,9 +60,12 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
         return StagingError(f"staging {path}: no room left on its disk: {line}; make some")
     if isinstance(error, duckdb.OutOfMemoryException):
         return StagingError(f"staging {path}: out of memory: {line}; leave it more")
-    if is_damage(error) or "read enough bytes" in text:
+    if "WAL does not match" in text:
+        log = f"{path}.wal"
+        return StagingError(f"staging {path}: {log} is another file's log; move that away")
+    if is_damage(error):
         return StagingError(
             f"staging {path}: the file is damaged: {line}; bring back a copy of it with its .wal, "
-            "or save what can be read with 'kitepipe staging rescue'"
+            "or save what can be read with 'kitepipe staging rescue NEW_FILE'"
         )
     return StagingError(f"staging {path}: {line}; {ADVICE}")

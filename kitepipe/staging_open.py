@@ -21,6 +21,8 @@ from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
 PACK = 2048
 ROW_GROUP = 16 * PACK
 
+DRAFT = ".kitepipe-draft"  # a name that nobody gives to a file that is to stay
+
 # A reader loads series side by side: each statement has one thread, and its rows keep their order.
 PLANNING_THREADS = 2
 _PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(PLANNING_THREADS)}
@@ -74,8 +76,25 @@ def opened(path: Path, *, read_only: bool) -> Opened:
 
 def attach_new(database: Cursor, path: Path, name: str) -> None:
     """Make a new file in a database under a name, and use it."""
-    database.execute(f"attach ? as {name} (row_group_size {ROW_GROUP})", [str(path)])
+    options = f"type duckdb, row_group_size {ROW_GROUP}"
+    database.execute(f"attach ? as {name} ({options})", [os.path.realpath(path)])
     database.execute(f"use {name}")
+
+
+def draft_of(path: Path) -> Path:
+    """Return the place where a file is made until it is whole; what is there was left by a kill."""
+    return beside(path, DRAFT)
+
+
+def give_name(draft: Path, target: Path) -> None:
+    """Give a file that is whole its name; FileExistsError where something has it."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without second names
+        draft.rename(target)
+    draft.unlink(missing_ok=True)
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -88,7 +107,8 @@ def _attached(path: Path, options: str, config: dict[str, str]) -> Cursor:
     spill = {"temp_directory": str(beside(path, ".tmp"))}
     database = duckdb.connect(":memory:", config=_CONFIG | config | spill)
     try:
-        database.execute(f"attach ? as staging ({options})", [os.path.realpath(path)])
+        place = os.path.realpath(path)
+        database.execute(f"attach ? as staging (type duckdb, {options})", [place])
         database.execute("use staging")
     except duckdb.Error as error:
         database.close()

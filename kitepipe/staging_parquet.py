@@ -24,6 +24,8 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
     read: set[int] = set()
     for name, ids in _files(cursor, reply_ids):
         path = Path(folder) / name
+        if not path.exists():
+            raise _out_of_reach(path, "it is not there")
         try:
             found = _run(cursor, "staging_read_archive", path, ids=ids)
         except duckdb.OutOfMemoryException:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -25,10 +25,14 @@ from kitepipe.staging_replies import seal_bodies
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """How many replies were saved and how many lost; `log_lost`: what stood in the log too."""
+    """How many replies were saved and how many lost; `log_lost`: what stood in the log too.
+
+    Those in the archive are `archived`; they were not looked at.
+    """
 
     replies: int
     lost: int
+    archived: int
     log_lost: bool = False
 
 
@@ -46,7 +50,7 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
         raise
     except StagingError as error:
         is_held = isinstance(error.__cause__, duckdb.ResourceInUseException)
-        if is_held or not log_of(source).exists():
+        if is_held or not (source.exists() and log_of(source).exists()):
             raise
     without_log = target.with_name(target.name + ".source")  # DuckDB looks for a log beside it
     without_log.unlink(missing_ok=True)
@@ -58,7 +62,7 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
         saved = _rescue(without_log, target, advance)
     finally:
         without_log.unlink(missing_ok=True)
-    return Rescued(saved.replies, saved.lost, log_lost=True)
+    return replace(saved, log_lost=True)
 
 
 def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
@@ -75,8 +79,10 @@ def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescu
         for table, place in told_of(bodies, advance):
             _save_bodies(cursor, table, place)
         lost = cursor.execute(load("staging_delete_lost")).fetchall()
-        ((kept,),) = cursor.execute("select count(*) from reply").fetchall()
-        return Rescued(int(kept), len(lost))
+        ((kept, archived),) = cursor.execute(
+            "select (select count(*) from body), (select count(*) from archived_body)"
+        ).fetchall()
+        return Rescued(int(kept), len(lost), int(archived))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from kitepipe.staging_memory import PLANNING_MB
 from kitepipe.status_staging import select_staged
 from kitepipe.summary import StatusReport
 
+_NO_GAPS = "gaps were not looked for: come again when nobody writes the file"
+
 
 def status(settings: Settings, *, quarantine: bool = False, gaps: bool = False) -> StatusReport:
     """Return what staging and, where a DSN is set, the warehouse hold.
@@ -53,6 +55,6 @@ def _staged(settings: Settings, *, gaps: bool) -> StatusReport:
             staging=str(path),
             file_bytes=path.stat().st_size,
             holder=holder,
-            warnings=[] if holder else [str(error)],
+            warnings=[*([] if holder else [str(error)]), *([_NO_GAPS] if gaps else [])],
         )
     return report

@@ -5,9 +5,16 @@ from dataclasses import replace
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
 from kitepipe.errors import UsageError, WarehouseError
+from kitepipe.holder import reading
+from kitepipe.staging_series import select_staged_series
 from kitepipe.status_staging import rebased_text
 from kitepipe.summary import Quarantined, StatusReport
 from kitepipe.warehouse import DatabaseManager
+
+_OLDER = (
+    "the database knows {} replies that are not in this file: it is an older copy of itself, or "
+    "what a rescue could read"
+)
 
 
 def with_warehouse(settings: Settings, report: StatusReport) -> StatusReport:
@@ -16,11 +23,16 @@ def with_warehouse(settings: Settings, report: StatusReport) -> StatusReport:
         with warehouse_dsn(settings) as dsn, DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
             totals = warehouse.totals()
-            loaded = len(warehouse.ledger_reply_ids(report.staging_id))
+            loaded = warehouse.ledger_reply_ids(report.staging_id)
             rebases = warehouse.rebases()
     except (WarehouseError, UsageError) as error:
         return replace(report, warnings=[*report.warnings, str(error)])
+    with reading(settings.staging, wait=False) as staging, staging.cursor() as cursor:
+        pending = select_staged_series(cursor, {"reply_id": loaded}, None)
+    unloaded = sum(series.replies for series in pending)
     staged = sum(interval.replies for interval in report.intervals)
+    if older := len(loaded) - (staged - unloaded):
+        report = replace(report, warnings=[*report.warnings, _OLDER.format(older)])
     told = {rebased_text(*r[:3], r.ratio, r.session, r.epoch): r.is_taken for r in rebases}
     known = [text for text, is_taken in told.items() if is_taken]
     seen = dict.fromkeys([*told, *report.rebased])
@@ -28,7 +40,7 @@ def with_warehouse(settings: Settings, report: StatusReport) -> StatusReport:
     return replace(
         report,
         rebased=known + waiting,
-        unloaded=staged - loaded,
+        unloaded=unloaded,
         warehouse_candles=totals.candles,
         quarantined=totals.quarantined,
     )

@@ -100,6 +100,17 @@ def stored(path: Path, query: str) -> Rows:
         return connection.execute(query).fetchall()
 
 
+def contents(path: Path) -> dict[str, Rows]:
+    """Return every row of every table and view, and the layout of bodies."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        names = connection.execute(
+            "select table_name from information_schema.tables order by 1"
+        ).fetchall()
+        return {
+            name: connection.execute(f"from {name} order by all").fetchall() for (name,) in names
+        }
+
+
 def row_groups(path: Path) -> set[int]:
     """Return how many rows the row groups of sealed bodies have."""
     query = (

@@ -16,6 +16,7 @@ from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.holder import reading, writing
 from kitepipe.model import Window
 from kitepipe.staging import Staging
+from kitepipe.staging_open import DRAFT
 from kitepipe.staging_replies import ReplyWriter
 from tests.staging_help import API_ROOT, body, candles, commit, refusal, series
 
@@ -88,7 +89,7 @@ def test_two_files_have_two_ids(path: Path, tmp_path: Path) -> None:
 def test_a_draft_of_a_killed_process_is_no_hindrance(tmp_path: Path) -> None:
     """Killed while it made the file, kitepipe leaves a draft at most; the next run goes on."""
     path = tmp_path / "kitepipe.duckdb"
-    (tmp_path / "kitepipe.duckdb.new").write_bytes(b"half a file")
+    (tmp_path / f"kitepipe.duckdb{DRAFT}").write_bytes(b"half a file")
     with Staging.write(path, API_ROOT):
         pass
     assert os.listdir(tmp_path) == ["kitepipe.duckdb"]

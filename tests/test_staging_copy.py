@@ -9,18 +9,25 @@ import pytest
 
 from kitepipe import pipeline
 from kitepipe.config import Settings
-from kitepipe.errors import StagingBusy, StagingError, UsageError
+from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.holder import writing
 from kitepipe.model import Window
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
-from kitepipe.staging_open import ROW_GROUP
+from kitepipe.staging_open import DRAFT, ROW_GROUP
 from tests.archive_help import archive, archiving_hand, stage
 from tests.load_help import API_ROOT, Hand, day, with_schema
 from tests.servers import looking
-from tests.staging_help import candles, commit, numbered, other, row_groups, series, stored
-
-Tables = dict[str, list[tuple[object, ...]]]
+from tests.staging_help import (
+    candles,
+    commit,
+    contents,
+    numbered,
+    other,
+    row_groups,
+    series,
+    stored,
+)
 
 
 @pytest.fixture
@@ -33,21 +40,10 @@ def hand(tmp_path: Path) -> Hand:
     return hand
 
 
-def contents(path: Path) -> Tables:
-    """Return every row of every table and view, and the layout of bodies."""
-    with duckdb.connect(str(path), read_only=True) as connection:
-        names = connection.execute(
-            "select table_name from information_schema.tables order by 1"
-        ).fetchall()
-        return {
-            name: connection.execute(f"from {name} order by all").fetchall() for (name,) in names
-        }
-
-
-def packs(path: Path) -> Tables:
+def packs(path: Path) -> list[tuple[object, ...]]:
     """Return which bodies are packed together."""
     query = "select list(reply_id order by rowid) from body_sealed group by rowid // 2048"
-    return {"packs": [row for row in stored(path, f"{query} order by 1") if row[0]]}
+    return [row for row in stored(path, f"{query} order by 1") if row[0]]
 
 
 def _compact(settings: Settings) -> tuple[int, int, int]:
@@ -71,7 +67,9 @@ def test_a_backup_is_the_same_file(hand: Hand, tmp_path: Path) -> None:
     assert stored(target, compression) == stored(path, compression) == [("ZSTD",)]
     with Staging.write(target, API_ROOT) as staging, numbered(staging) as writer:
         assert commit(writer, series(1), Window(day(71), day(71)), candles([])) == 38
-    assert not target.with_name(target.name + ".new").exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        *("a.duckdb", "a.duckdb.lock", "it's a backup.duckdb", "it's a backup.duckdb.lock")
+    ]
 
 
 def test_a_backup_takes_what_a_killed_writer_left_in_the_log(hand: Hand, tmp_path: Path) -> None:
@@ -79,7 +77,7 @@ def test_a_backup_takes_what_a_killed_writer_left_in_the_log(hand: Hand, tmp_pat
     leave = """
 import os
 from datetime import date
-from tests.staging_help import candles, commit, series
+from tests.staging_help import candles, contents, commit, series
 from kitepipe.holder import writing
 from kitepipe.model import Window
 from tests.staging_help import numbered
@@ -95,16 +93,6 @@ with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat
     assert pipeline.backup(hand.settings, tmp_path / "b.duckdb", Silent()).replies == 38
     assert _compact(hand.settings)[2] == 38
     assert contents(hand.settings.staging) == contents(tmp_path / "b.duckdb")
-
-
-def test_a_backup_writes_over_nothing(hand: Hand, tmp_path: Path) -> None:
-    """A file that is there is refused (exit 2), and so is a folder that is not."""
-    (tmp_path / "b.duckdb").write_text("mine")
-    with pytest.raises(UsageError, match="is there already; name a new file"):
-        pipeline.backup(hand.settings, tmp_path / "b.duckdb", Silent())
-    assert (tmp_path / "b.duckdb").read_text() == "mine"
-    with pytest.raises(UsageError, match="there is no folder"):
-        pipeline.backup(hand.settings, tmp_path / "no" / "b.duckdb", Silent())
 
 
 def test_compact_gives_room_back_and_changes_no_row(
@@ -205,7 +193,7 @@ def test_a_body_that_is_not_what_came_is_not_copied(hand: Hand, tmp_path: Path) 
             verb()
     assert hand.settings.staging.read_bytes() == before
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"a.duckdb", "a.duckdb.lock"}
+    assert left == {"a.duckdb", "a.duckdb.lock", "b.duckdb.lock"}
 
 
 @pytest.mark.parametrize("doubled", [0, 1])
@@ -266,11 +254,12 @@ for verb in (pipeline.compact, lambda *a: pipeline.backup(a[0], Path(sys.argv[2]
     before = contents(hand.settings.staging)
     with other(fill, hand.settings.staging, tmp_path / "b.duckdb") as process:
         said = process.process.communicate()[0].splitlines()
-    for line, name in zip(said, ("a.duckdb.compact", "b.duckdb.new"), strict=True):
+    for line, name in zip(said, (f"a.duckdb{DRAFT}", f"b.duckdb{DRAFT}"), strict=True):
         assert line.startswith(f"12 staging {tmp_path / name}: no room left on its disk"), line
         assert line.endswith("; make some")
     assert contents(hand.settings.staging) == before
-    assert {path.name for path in tmp_path.iterdir()} == {"a.duckdb", "a.duckdb.lock"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"a.duckdb", "a.duckdb.lock", "b.duckdb.lock"}
 
 
 def test_a_restored_backup_loses_no_later_reply(tmp_path: Path, timescale_dsn: str) -> None:
