@@ -1,15 +1,17 @@
 """Look at everything that a run needs, and say of each what is wrong and what to do."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
 from kitepipe.doors_kite import kite_door
-from kitepipe.errors import KitepipeError, StagingBusy
+from kitepipe.errors import KitepipeError, StagingBusy, StagingError
 from kitepipe.holder import reading
 from kitepipe.model import utc_now
 from kitepipe.sessions import judged_at
+from kitepipe.staging import log_of
 from kitepipe.summary import Check, DoctorReport
 from kitepipe.warehouse import DatabaseManager
 
@@ -73,11 +75,13 @@ def _kite(settings: Settings) -> Iterator[Check]:
 
 def _staging(settings: Settings) -> Iterator[Check]:
     path = settings.staging
-    if not path.exists():
+    if not path.exists() and not log_of(path).exists():
         yield Check("staging", None, f"{path} is not there yet; 'kitepipe fetch' makes it")
         return
     with reading(path, wait=False) as staging:
         detail = f"{path}, made {staging.created_at:%Y-%m-%d}, replies of {staging.api_root}"
+    if not all(os.access(place, os.W_OK) for place in (path, path.resolve().parent)):
+        raise StagingError(f"{detail}; it or its folder cannot be written: a fetch needs that")
     yield Check("staging", True, detail)
 
 

@@ -140,7 +140,7 @@ def backup(
 ) -> CopyReport:
     """Make a proven copy of the staging file in `target`, which must not be there yet."""
     path, started = settings.staging, time.monotonic()
-    with _new_file(path, target, "backup") as draft, reading(path, wait=wait) as staging:
+    with reading(path, wait=wait) as staging, _new_file(path, target, "backup") as draft:
         before = staging.file_bytes()
         replies = _copied(staging, draft, "backup", progress)
         with staging.cursor() as cursor:
@@ -162,8 +162,8 @@ def rescue(
     path, started = settings.staging, time.monotonic()
     try:
         with (
-            _new_file(path, target, "rescue") as draft,
             unopened(path, wait=wait),
+            _new_file(path, target, "rescue") as draft,
             progress.meter("rescue", 100, "%") as meter,
         ):
             saved = rescued(path, draft, lambda percent: meter.advance(percent, ""))

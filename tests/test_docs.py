@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from kitepipe.candle import RULES
 from kitepipe.cli import app
 from kitepipe.config import KEYS, ConfigLoader
 from kitepipe.config_text import markdown_table
-from kitepipe.model import Interval
+from kitepipe.model import Interval, Window
 from kitepipe.sessions import CLOSES
+from kitepipe.staging import Staging
 from kitepipe.warehouse import DatabaseManager
+from tests.staging_help import API_ROOT, candles, commit, numbered, series
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -178,6 +181,20 @@ def test_python_blocks_compile_and_import_what_there_is(block: str) -> None:
             module = import_module(node.module)
             assert [name.name for name in node.names if not hasattr(module, name.name)] == []
             assert node.module == "kitepipe", "examples use public names"
+
+
+def test_the_staging_file_is_read_as_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The query of `Staging grows` finds a reply with all about it."""
+    monkeypatch.chdir(tmp_path)
+    window = Window(date(2026, 11, 20), date(2026, 11, 20))
+    with Staging.write(Path("kitepipe.duckdb"), API_ROOT) as staging, numbered(staging) as writer:
+        commit(writer, series(1), window, candles([window.first]))
+    (block,) = (block for block in _blocks("python") if "join body" in block)
+    exec(compile(block, "README.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert ("2026-11-20" in shown, "success" in shown) == (True, True), shown
 
 
 def test_sql_blocks_run(timescale_dsn: str) -> None:

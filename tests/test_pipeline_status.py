@@ -82,6 +82,48 @@ with (
 """
 
 
+def test_status_of_an_older_copy_counts_what_waits(tmp_path: Path, plain_dsn: str) -> None:
+    """The database knows replies that it lacks: they are told, and make up for none that waits."""
+    hand = Hand(tmp_path / "a.duckdb", with_schema(plain_dsn))
+    hand.prices(0, 4, 100)
+    pipeline.backup(hand.settings, tmp_path / "b.duckdb", Silent())
+    hand.prices(5, 9, 100, minute=1)
+    hand.load()
+    (tmp_path / "b.duckdb").replace(tmp_path / "a.duckdb")
+    before = pipeline.status(hand.settings)
+    assert (before.unloaded, before.warnings[0][:26]) == (0, "the database knows 1 repli")
+    hand.prices(5, 9, 100, minute=2)
+    assert pipeline.status(hand.settings).unloaded == 1
+    assert hand.load().replies == 1
+
+
+def test_doctor_sees_a_log_without_its_file(kite: Sandbox, tmp_path: Path) -> None:
+    """The next fetch would refuse it: so does the doctor (exit 12)."""
+    settings = Box(tmp_path, kite).settings()
+    (tmp_path / "kitepipe.duckdb.wal").write_bytes(b"a log")
+    report = pipeline.doctor(settings)
+    assert [check.name for check in report.checks if check.ok is False] == ["staging"]
+    assert report.exit_code == 12
+
+
+def test_status_says_that_gaps_were_not_looked_for(kite: Sandbox, tmp_path: Path) -> None:
+    """While a run is at work nobody can: no gap is told, and that too."""
+    settings = Box(tmp_path, kite).settings()
+    hold = """
+with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False):
+    say("held")
+    hear()
+"""
+    with other(hold, settings.staging) as process:
+        assert process.heard() == "held"
+        report = pipeline.status(settings, gaps=True)
+        assert report.gaps is None
+        assert report.warnings == [
+            "gaps were not looked for: come again when nobody writes the file"
+        ]
+        assert pipeline.status(settings).warnings == []
+
+
 def test_a_fetch_under_way_is_no_fault_to_doctor(kite: Sandbox, tmp_path: Path) -> None:
     """It says who holds the staging file, and does not ask Kite with the same key meanwhile."""
     settings = Box(tmp_path, kite).settings()

@@ -71,14 +71,14 @@ class _Place:
 def _workplace(folder: Path, keep: bool) -> Iterator[_Place]:
     """Open sandbox and database; at the end take the folder away, if this run made it.
 
-    An interrupted demo leaves it there: the next one goes on from there.
+    A demo that does not come to its end leaves it there: the next one goes on from there.
     """
     dsn = ConfigLoader(Path(os.devnull)).load().dsn  # the variable alone, no file of real work
     made = not folder.exists()
     kept = keep or not made
     with ExitStack() as stack:
         if not kept:
-            stack.push(lambda kind, *_: _remove(folder) if kind is not KeyboardInterrupt else None)
+            stack.push(lambda kind, *_: _remove(folder) if kind in (None, UsageError) else None)
         folder.mkdir(parents=True, exist_ok=True)
         settings = stack.enter_context(_sandbox_settings(folder))
         own = dsn in (None, "embedded")
