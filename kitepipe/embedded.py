@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import subprocess
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from kitepipe.errors import UsageError, WarehouseError
 def embedded_dsn(folder: Path) -> Iterator[str]:
     """Run the PostgreSQL whose data lies in `folder` (made when missing) and yield its DSN.
 
-    The server is stopped afterwards unless another process uses it too. It listens on a socket in
+    The server is stopped afterwards unless somebody else uses it too. It listens on a socket in
     a private folder, on no network address.
     """
     library = _library()
@@ -33,18 +34,38 @@ def embedded_dsn(folder: Path) -> Iterator[str]:
         )
     modes = _modes_above(folder, Path(library.__file__))
     try:
-        server = _start(library, folder)
-        _restore(modes, passing=0o001)
-        with server:
+        with _running(library, folder) as server:
+            _restore(modes, passing=0o001)
             yield _dsn(server.get_postmaster_info().socket_dir) or server.get_uri()
     finally:
         _restore(modes)
 
 
+@contextmanager
+def _running(library: Any, folder: Path) -> Iterator[Any]:
+    """Have the server run for each who asks; the library counts processes, not their threads."""
+    with _STARTING:
+        server, users = _SERVERS.get(folder) or (_start(library, folder), 0)
+        _SERVERS[folder] = server, users + 1
+    try:
+        yield server
+    finally:
+        with _STARTING:
+            _, users = _SERVERS.pop(folder)
+            if users > 1:
+                _SERVERS[folder] = server, users - 1
+            else:
+                server.__exit__(None, None, None)
+
+
+_STARTING = threading.Lock()
+_SERVERS: dict[Path, tuple[Any, int]] = {}
+
+
 def _start(library: Any, folder: Path) -> Any:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return library.get_server(folder, cleanup_mode="stop")
+        return library.get_server(folder, cleanup_mode="stop").__enter__()
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         raise WarehouseError(
             f"the embedded PostgreSQL in {folder} does not start: {error}; its log is "

@@ -254,7 +254,7 @@ def open_session(
     except (kite_errors.TokenException, kite_errors.InputException) as error:
         raise AuthenticationError(
             f"Kite refused this login: {error}; a request_token lives for minutes and is good "
-            "once, so open the login page again"
+            "once, so open the login page again; or the API secret is another key's"
         ) from error
     except (kite_errors.KiteException, requests.RequestException, KeyError, TypeError) as error:
         raise KiteUnreachable(f"login at {api_root}: {type(error).__name__}: {error}") from error

@@ -7,6 +7,7 @@ A reply without its body is as if it was never fetched: the next fetch asks for 
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -39,9 +40,9 @@ class Rescued:
 def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:
     """Fill the new file `target` with what can be read of `source`, which is not written to.
 
-    Where the log beside it cannot be read, the file is taken as it was before. `advance` is told
-    each percent. Raises StagingError where too much is damaged for anything to be told: then there
-    is no `target`; StagingBusy where somebody writes it.
+    A log beside it that is damaged is read up to there. `advance` is told each percent. Raises
+    StagingError where too much is damaged for anything to be told: then there is no `target`;
+    StagingBusy where somebody writes it.
     """
     source = Path(os.path.realpath(source))
     try:
@@ -52,17 +53,42 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
         is_held = isinstance(error.__cause__, duckdb.ResourceInUseException)
         if is_held or not (source.exists() and log_of(source).exists()):
             raise
-    without_log = target.with_name(target.name + ".source")  # DuckDB looks for a log beside it
-    without_log.unlink(missing_ok=True)
+        log_bytes = _good_bytes(error)
+    with _beside_log(source, target, log_bytes) as copy_of:
+        try:
+            saved = _rescue(copy_of, target, advance)
+        except StagingError:
+            if not log_bytes:
+                raise
+            log_of(copy_of).unlink()
+            saved = _rescue(copy_of, target, advance)
+    return replace(saved, log_lost=True)
+
+
+def _good_bytes(error: StagingError) -> int:
+    """Return up to where DuckDB could read a log."""
+    found = re.search(r"entry at byte position (\d+)", str(error.__cause__))
+    return int(found[1]) if found else 0
+
+
+@contextlib.contextmanager
+def _beside_log(source: Path, target: Path, log_bytes: int) -> Iterator[Path]:
+    """Lend the file under another name, with the first bytes of its log beside it, or none."""
+    name = target.with_name(target.name + ".source")  # DuckDB looks for a log beside it
+    for left in (name, log_of(name)):
+        left.unlink(missing_ok=True)
     try:
         try:
-            os.link(source, without_log)
+            os.link(source, name)
         except OSError:  # another disk
-            shutil.copy(source, without_log)
-        saved = _rescue(without_log, target, advance)
+            shutil.copy(source, name)
+        if log_bytes:
+            with log_of(source).open("rb") as log:
+                log_of(name).write_bytes(log.read(log_bytes))
+        yield name
     finally:
-        without_log.unlink(missing_ok=True)
-    return replace(saved, log_lost=True)
+        for made in (name, log_of(name)):
+            made.unlink(missing_ok=True)
 
 
 def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescued:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg2
@@ -19,6 +20,21 @@ def folder() -> Iterator[Path]:
     """A private folder with a short path: a socket's name has 107 characters at most."""
     with tempfile.TemporaryDirectory(prefix="kp") as name:
         yield Path(name)
+
+
+def test_two_threads_have_it_as_long_as_each_needs(folder: Path) -> None:
+    """Whoever is done first does not stop it for the other."""
+    with embedded_dsn(folder / "postgres") as dsn:
+        with ThreadPoolExecutor(1) as other:
+            other.submit(_open_and_close, folder / "postgres").result()
+        _do(dsn, "select 1")
+    with pytest.raises(psycopg2.OperationalError):
+        _do(dsn, "select 1")
+
+
+def _open_and_close(folder: Path) -> None:
+    with embedded_dsn(folder) as dsn:
+        _do(dsn, "select 1")
 
 
 def test_it_runs_while_it_is_open_and_keeps_its_data(folder: Path) -> None:

@@ -87,12 +87,12 @@ def test_whatever_bytes_are_damaged_what_can_be_read_is_saved(
             pipeline.compact(_settings(target), Silent())
             kept.append(len(saved))
         assert path.read_bytes() == before
-        assert list(folder.glob("*.new*")) == []
+        assert list(folder.glob("*draft*")) == []
     assert sum(kept) > 2 * REPLIES, "of five files most are saved, and most of each"
 
 
 def _with_log(whole: Path, folder: Path) -> Path:
-    """Return a copy whose last reply stands in the log alone, as a killed writer leaves it."""
+    """Return a copy whose last two replies stand in the log alone, as a killed writer leaves it."""
     path = folder / "a.duckdb"
     path.write_bytes(whole.read_bytes())
     leave = """
@@ -104,8 +104,8 @@ from kitepipe.model import Window
 from tests.staging_help import numbered
 with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat):
     with numbered(staging) as writer:
-        day = date(2027, 5, 1)
-        commit(writer, series(1), Window(day, day), candles([day]))
+        for day in (date(2027, 5, 1), date(2027, 5, 2)):
+            commit(writer, series(1), Window(day, day), candles([day]))
         os.kill(os.getpid(), 9)
 """
     with other(leave, path) as process:
@@ -114,19 +114,22 @@ with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat
     return path
 
 
-@pytest.mark.parametrize("is_damaged", [False, True])
-def test_the_log_is_read_and_left_alone(is_damaged: bool, whole: Path, tmp_path: Path) -> None:
-    """What stands in it is saved; where it is damaged, the file is taken as it was before."""
+@pytest.mark.parametrize(("damaged_at", "replies"), [(None, 62), (0.95, 61), (0.25, 60)])
+def test_the_log_is_read_and_left_alone(
+    damaged_at: float | None, replies: int, whole: Path, tmp_path: Path
+) -> None:
+    """What stands in it is saved; where it is damaged, what was committed before that."""
     path = _with_log(whole, tmp_path)
     path.chmod(0o600)
-    if is_damaged:
+    if damaged_at is not None:
         log = bytearray(log_of(path).read_bytes())
-        log[len(log) // 2 : len(log) // 2 + 64] = random.Random(1).randbytes(64)
+        at = int(len(log) * damaged_at)
+        log[at : at + 64] = random.Random(1).randbytes(64)
         log_of(path).write_bytes(log)
     before = (path.read_bytes(), log_of(path).read_bytes())
     target = tmp_path / "b.duckdb"
     report = pipeline.rescue(_settings(path), target, Silent())
-    assert (report.replies, report.exit_code) == ((60, 3) if is_damaged else (61, 0))
+    assert (report.replies, report.exit_code) == (replies, 0 if damaged_at is None else 3)
     assert (path.read_bytes(), log_of(path).read_bytes()) == before
     assert target.stat().st_mode & 0o777 == 0o600
     assert sorted(file.name for file in tmp_path.iterdir() if file.suffix == ".source") == []
