@@ -7,6 +7,7 @@ PEERS := .venv/peers.stamp
 LOCKING := .venv/locking.stamp
 SOAKING := .venv/soaking.stamp
 LOCK := build/requirements.lock
+VERSIONS := .venv/versions.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
 ARGS ?=
@@ -31,16 +32,20 @@ $(STAMP): pyproject.toml $(LOCK)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(PEERS): $(STAMP)
-	@$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[embedded,dev,bench]'
+# What else is installed keeps the versions of the lock; with its hashes pip would take nothing else.
+$(VERSIONS): $(STAMP)
+	@sed -e '/--hash=/d' -e 's/ \\$$//' $(LOCK) > $@
+
+$(PEERS): $(VERSIONS)
+	@$(PIP) --constraint $(VERSIONS) --no-build-isolation --editable '.[embedded,dev,bench]'
 	@touch $@
 
-$(SOAKING): $(STAMP)
-	@$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[embedded,dev,soak]'
+$(SOAKING): $(VERSIONS)
+	@$(PIP) --constraint $(VERSIONS) --no-build-isolation --editable '.[embedded,dev,soak]'
 	@touch $@
 
-$(LOCKING): $(STAMP)
-	@$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[locking]'
+$(LOCKING): $(VERSIONS)
+	@$(PIP) --constraint $(VERSIONS) --no-build-isolation --editable '.[locking]'
 	@touch $@
 
 fmt: $(STAMP) ## format the code and mend what ruff can mend
