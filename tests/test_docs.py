@@ -170,6 +170,18 @@ def test_make_targets_are_those_of_the_makefile() -> None:
     assert targets == set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
 
 
+def test_extras_are_installed_beside_what_is_locked(tmp_path: Path) -> None:
+    """`make soak`, `bench`, `lock` and `audit` need them: pip takes the locked versions alone."""
+    versions = tmp_path / "versions.txt"
+    make = ["make", "-s", "-o", ".venv/kitepipe.stamp", f"VERSIONS={versions}", str(versions)]
+    subprocess.run(make, cwd=ROOT, check=True)
+    locked = (ROOT / "build" / "requirements.lock").read_text(encoding="utf-8")
+    assert len(re.findall("==", versions.read_text())) == len(re.findall("==", locked)) > 50
+    flags = ["--dry-run", "--no-index", "--no-deps", "--no-build-isolation", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "install", *flags, "--constraint", str(versions)]
+    subprocess.run([*pip, "--editable", "."], cwd=ROOT, check=True)
+
+
 @pytest.mark.parametrize("block", _blocks("python"))
 def test_python_blocks_compile_and_import_what_there_is(block: str) -> None:
     """Examples can be pasted: they compile, and each name that they import exists."""
