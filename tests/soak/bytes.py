@@ -44,7 +44,7 @@ def bad_bytes(soak: Soak, number: int) -> None:
 
 
 # How many inputs for each hundred thousand replies: a dump takes 2 ms, a configuration 0.2.
-_GUIDED = {"replies": 10.0, "configurations": 1.0, "dumps": 0.1}
+_GUIDED = {"replies": 10.0, "configurations": 1.0, "dumps": 1.0}
 
 
 def guided_bytes(soak: Soak, number: int) -> None:
