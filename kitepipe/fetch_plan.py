@@ -145,7 +145,7 @@ class _Plan:
         later = plan(Window(since, span.last), newest_first=soon) if since <= span.last else []
         if edge <= span.first or search.is_over:
             return later
-        before = Window(span.first, edge - _DAY)
+        before = Window(span.first, min(edge - _DAY, span.last))  # known may be more than its life
         if later:
             return later + chunk_date_range(before.first, before.last, series.interval)[::-1]
         return plan(before, newest_first=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
-from kitepipe.errors import UsageError, WarehouseError
+from kitepipe.errors import StagingBusy, UsageError, WarehouseError
 from kitepipe.holder import reading
 from kitepipe.staging_series import select_staged_series
 from kitepipe.status_staging import rebased_text
@@ -27,18 +27,23 @@ def with_warehouse(settings: Settings, report: StatusReport) -> StatusReport:
             rebases = warehouse.rebases()
     except (WarehouseError, UsageError) as error:
         return replace(report, warnings=[*report.warnings, str(error)])
-    with reading(settings.staging, wait=False) as staging, staging.cursor() as cursor:
-        pending = select_staged_series(cursor, {"reply_id": loaded}, None)
-    unloaded = sum(series.replies for series in pending)
-    staged = sum(interval.replies for interval in report.intervals)
-    if older := len(loaded) - (staged - unloaded):
-        report = replace(report, warnings=[*report.warnings, _OLDER.format(older)])
+    try:
+        with reading(settings.staging, wait=False) as staging, staging.cursor() as cursor:
+            pending = select_staged_series(cursor, {"reply_id": loaded}, None)
+    except StagingBusy as error:  # a writer came in between
+        unloaded, warnings = None, [str(error)]
+    else:
+        unloaded = sum(series.replies for series in pending)
+        staged = sum(interval.replies for interval in report.intervals)
+        older = len(loaded) - (staged - unloaded)
+        warnings = [_OLDER.format(older)] if older > 0 else []
     told = {rebased_text(*r[:3], r.ratio, r.session, r.epoch): r.is_taken for r in rebases}
     known = [text for text, is_taken in told.items() if is_taken]
     seen = dict.fromkeys([*told, *report.rebased])
     waiting = [f"{text}, not loaded yet" for text in seen if text not in known]
     return replace(
         report,
+        warnings=[*report.warnings, *warnings],
         rebased=known + waiting,
         unloaded=unloaded,
         warehouse_candles=totals.candles,

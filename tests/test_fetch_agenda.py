@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kitepipe.fetch_agenda import agenda_of, plan_agenda
@@ -145,8 +145,17 @@ def _prepare(cursor: Cursor, night: Night) -> None:
     note_known(cursor, oi=night.oi)
 
 
+# What a contract was asked for before its last day was moved to an earlier one.
+_AFTER_ITS_END = Told(1, "day", 0, 1, (), 0, False)
+
+
 @settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(night=nights())
+@example(
+    night=Night(
+        [-2], [_AFTER_ITS_END], [], [Interval.DAY], Bounds(), date(1995, 1, 1), False, False
+    )
+)
 def test_sql_plans_what_python_plans(cursor: Cursor, night: Night) -> None:
     """The same series in the same order, with as many requests, between the same dates.
 
