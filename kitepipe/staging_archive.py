@@ -18,7 +18,7 @@ _FILE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What goes into one file: replies of seals that follow each other; and what stays of them."""
+    """What goes into one file: replies of some seals, oldest first; and what stays of these."""
 
     seals: tuple[int, ...]
     reply_ids: tuple[int, ...]

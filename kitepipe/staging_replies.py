@@ -180,7 +180,7 @@ class ReplyWriter:
         return int(row[0]), max(int(row[1]), now_us), int(row[2]), as_utc(row[3]) or _UNIX_EPOCH
 
     def _seal(self) -> None:
-        """Move the open bodies to where they are never written again."""
+        """Move the open bodies to where they are not written again until they are archived."""
         with translated(self._path):
             with transaction(self._cursor) as cursor:
                 seal_bodies(cursor, "body_open")
