@@ -11,7 +11,7 @@ from kitepipe.errors import KitepipeError, StagingBusy, StagingError
 from kitepipe.holder import reading
 from kitepipe.model import utc_now
 from kitepipe.sessions import judged_at
-from kitepipe.staging import log_of
+from kitepipe.staging_open import log_of
 from kitepipe.summary import Check, DoctorReport
 from kitepipe.warehouse import DatabaseManager
 

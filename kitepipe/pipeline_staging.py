@@ -13,11 +13,11 @@ from kitepipe.doors import warehouse_dsn
 from kitepipe.errors import StagingError, UsageError
 from kitepipe.holder import alone, reading, unopened, writing
 from kitepipe.progress import Progress
-from kitepipe.staging import Cursor, Staging, flush, log_of
+from kitepipe.staging import Cursor, Staging, flush
 from kitepipe.staging_archive import Batch, archivable, archive_batch, room
 from kitepipe.staging_copy import copy_proven
 from kitepipe.staging_errors import ADVICE
-from kitepipe.staging_open import DRAFT, draft_of, give_name
+from kitepipe.staging_open import DRAFT, draft_of, give_name, log_of
 from kitepipe.staging_rescue import rescue as rescued
 from kitepipe.summary import Failure
 from kitepipe.summary_files import ArchiveReport, CopyReport

@@ -18,7 +18,7 @@ from kitepipe.model import utc_now
 from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
 from kitepipe.staging_memory import FETCHING_BESIDE_LOADERS_MB, FETCHING_MB
-from kitepipe.staging_open import PLANNING_THREADS, Opened, beside, draft_of, give_name, opened
+from kitepipe.staging_open import PLANNING_THREADS, Opened, draft_of, give_name, log_of, opened
 from kitepipe.staging_open import Cursor as Cursor
 
 SCHEMA_VERSION = 4
@@ -175,11 +175,6 @@ def _is_there(path: Path) -> bool:
 
 def _missing(path: Path) -> StagingError:
     return StagingError(f"staging {path}: there is no such file; 'kitepipe fetch' makes it")
-
-
-def log_of(path: Path) -> Path:
-    """Return the place of DuckDB's log of a staging file."""
-    return beside(path, ".wal")
 
 
 def _create(path: Path, api_root: str) -> None:

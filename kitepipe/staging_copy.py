@@ -15,10 +15,10 @@ import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.sql import load
-from kitepipe.staging import Cursor, Staging, flush, log_of
+from kitepipe.staging import Cursor, Staging, flush
 from kitepipe.staging_errors import is_damage, is_the_files, told
 from kitepipe.staging_memory import COPYING_MB
-from kitepipe.staging_open import attach_new
+from kitepipe.staging_open import attach_new, log_of
 
 T = TypeVar("T")
 

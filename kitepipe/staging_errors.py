@@ -11,6 +11,7 @@ from kitepipe.errors import StagingBusy, StagingError
 
 ADVICE = "see that it and its folder can be read and written"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
+_BROKEN = ("read enough bytes", "may be corrupt")
 _DAMAGED = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
 
 
@@ -38,7 +39,7 @@ def is_damage(error: BaseException | None) -> bool:
     return (
         type(error) is duckdb.Error
         or isinstance(error, _DAMAGED)
-        or "read enough bytes" in str(error)
+        or any(words in str(error) for words in _BROKEN)
     )
 
 
@@ -60,9 +61,11 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
         return StagingError(f"staging {path}: no room left on its disk: {line}; make some")
     if isinstance(error, duckdb.OutOfMemoryException):
         return StagingError(f"staging {path}: out of memory: {line}; leave it more")
-    if "WAL does not match" in text:
-        log = f"{path}.wal"
-        return StagingError(f"staging {path}: {log} is another file's log; move that away")
+    if "WAL does not match" in text or "does not match the database file" in text:
+        return StagingError(
+            f"staging {path}: {path}.wal is another file's log, or that of a newer copy of this "
+            "one; bring back the file that it goes with, or move it away"
+        )
     if is_damage(error):
         return StagingError(
             f"staging {path}: the file is damaged: {line}; bring back a copy of it with its .wal, "

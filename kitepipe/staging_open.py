@@ -13,6 +13,7 @@ import duckdb
 
 from kitepipe.errors import StagingError
 from kitepipe.staging_errors import ADVICE, told
+from kitepipe.staging_log import left_out_from
 from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
 
 # A seal fills whole row groups, so that none is written twice: 16 packs of 2,048 rows, as
@@ -58,6 +59,7 @@ _READERS: dict[tuple[int, int], Opened] = {}  # by device and inode: a name may 
 def opened(path: Path, *, read_only: bool) -> Opened:
     """Open a staging file. Raises StagingBusy, StagingError."""
     if not read_only:
+        _prove_log(path)
         database = _attached(path, f"row_group_size {ROW_GROUP}", _PLANNING)
         return Opened(database, Memory(database, PLANNING_MB))
     with _OPENING:
@@ -69,6 +71,7 @@ def opened(path: Path, *, read_only: bool) -> Opened:
         if key in _READERS:
             _READERS[key].users += 1
         else:
+            _prove_log(path)
             database = _attached(path, "read_only", _READING)
             _READERS[key] = Opened(database, Memory(database, READING_MB), key)
         return _READERS[key]
@@ -100,6 +103,22 @@ def give_name(draft: Path, target: Path) -> None:
 def beside(path: Path, ending: str) -> Path:
     """Return a file beside the staging file itself, whatever link leads to that."""
     return Path(os.path.realpath(path) + ending)
+
+
+def log_of(path: Path) -> Path:
+    """Return the place of DuckDB's log of a staging file."""
+    return beside(path, ".wal")
+
+
+def _prove_log(path: Path) -> None:
+    """Raise StagingError where commits of the log would be left out."""
+    if left_out_from(log_of(path)) is None:
+        return
+    _attached(path, "read_only", _READING).close()  # where somebody writes it, that is told
+    stop = left_out_from(log_of(path))
+    if stop is not None:
+        error = duckdb.SerializationException(f"log entry at byte position {stop}")
+        raise told(path, error) from error
 
 
 def _attached(path: Path, options: str, config: dict[str, str]) -> Cursor:

@@ -17,10 +17,10 @@ import duckdb
 
 from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.sql import load
-from kitepipe.staging import Cursor, Staging, log_of
+from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_copy import Portion, copy, drafted, tables, told_of
 from kitepipe.staging_errors import is_damage, is_the_files
-from kitepipe.staging_open import PACK, ROW_GROUP
+from kitepipe.staging_open import PACK, ROW_GROUP, log_of
 from kitepipe.staging_replies import seal_bodies
 
 

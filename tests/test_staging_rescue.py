@@ -12,7 +12,8 @@ from kitepipe.config import Settings
 from kitepipe.errors import StagingError
 from kitepipe.model import Window
 from kitepipe.progress import Silent
-from kitepipe.staging import Staging, log_of
+from kitepipe.staging import Staging
+from kitepipe.staging_open import log_of
 from tests.archive_help import archive, in_file, loaded_hand
 from tests.load_help import API_ROOT, Hand, candle, day
 from tests.servers import looking
