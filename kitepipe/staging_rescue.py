@@ -21,7 +21,7 @@ from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_copy import Portion, copy, drafted, tables, told_of
 from kitepipe.staging_errors import is_damage, is_the_files
 from kitepipe.staging_open import PACK, ROW_GROUP, log_of
-from kitepipe.staging_replies import seal_bodies
+from kitepipe.staging_replies import SEAL_BYTES, seal_bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,12 @@ def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescu
                 raise _hopeless(source, f"table {table}")
         cursor.execute("create or replace temp table rescued (reply_id bigint, body varchar)")
         for table, place in told_of(bodies, advance):
-            _save_bodies(cursor, table, place)
+            _read_bodies(cursor, table, place)
+            ((held,),) = cursor.execute("select sum(strlen(body)) from rescued").fetchall()
+            if held is not None and held >= SEAL_BYTES:
+                seal_bodies(cursor, "rescued")
+                cursor.execute("truncate rescued")
+        cursor.execute("insert into body_open from rescued")
         lost = cursor.execute(load("staging_delete_lost")).fetchall()
         ((kept, archived),) = cursor.execute(
             "select (select count(*) from body), (select count(*) from archived_body)"
@@ -130,18 +135,13 @@ def _places(cursor: Cursor, table: str) -> range:
     return range(0, 0 if last is None else last + 1, ROW_GROUP)
 
 
-def _save_bodies(cursor: Cursor, table: str, place: int) -> None:
-    """Save the bodies of a row group, or of those of its packs that can be read."""
+def _read_bodies(cursor: Cursor, table: str, place: int) -> None:
+    """Read the bodies of a row group, or of those of its packs that can be read."""
     statement = load("staging_insert_rescued")
     whole = statement.format(rows=f"staging.{table}")
     if not _runs(cursor, whole, first=place, last=place + ROW_GROUP - 1):
         for first in range(place, place + ROW_GROUP, PACK):
             _runs(cursor, whole, first=first, last=first + PACK - 1)
-    if "sealed" in table:
-        seal_bodies(cursor, "rescued")
-    else:
-        cursor.execute("insert into body_open from rescued")
-    cursor.execute("truncate rescued")
 
 
 def _runs(cursor: Cursor, statement: str, **parameters: int) -> bool:
