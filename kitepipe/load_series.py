@@ -99,7 +99,7 @@ def _write(
     _heal(transaction, decision)
     batches = _Batches(transaction, [_entry(staging_id, r, work.epochs) for r in decision.replies])
     _drop(transaction, decision, result)
-    bad: list[QuarantinedCandle] = []
+    clean: list[tuple[str, int]] = []
     for one in parsed_groups(transaction, parser, work, decision.parts):
         group, parsed = one.group, one.parsed
         if one.finding is Finding.DIFFERENT:
@@ -109,11 +109,14 @@ def _write(
                 transaction.copy_new(parsed.candles, batches.of(parsed.candles))
             result.add(one.finding.value, count_by_reply(parsed.candles))
         result.add("held", parsed.held)
-        bad += _still_bad(staging_id, parsed, group, decision)
-    result.rules.update(Counter(one.rule for one in bad))
-    result.add("quarantined", Counter(one.reply_id for one in bad))
-    parsed_keys = [(staging_id, part.reply.reply_id) for part in decision.parts]
-    transaction.quarantine(bad, of=parsed_keys)
+        keys = [(staging_id, part.reply.reply_id) for part in group]
+        if bad := _still_bad(staging_id, parsed, group, decision):
+            transaction.quarantine(bad, of=keys)
+            result.rules.update(Counter(result.rules) + Counter(row.rule for row in bad))
+            result.add("quarantined", Counter(row.reply_id for row in bad))
+        else:
+            clean += keys
+    transaction.quarantine([], of=clean)
     # One that newer replies decide now is not parsed: it keeps the counts of its time.
     counts = {
         (staging_id, reply_id): ReplyCounts(**result.counts.get(reply_id, {}))
