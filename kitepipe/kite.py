@@ -131,12 +131,13 @@ class KiteClientWrapper:
 
         def attempt() -> Reply:
             answer = self._get(path, query)
-            body = answer.text()
+            body, at = answer.text(), answer.date
+            del answer  # eight threads wait below, and its bytes are 1 MB as well
             try:
                 contents = self._looking.submit(self._inspect, body).result()
             except ValueError as error:
                 raise TransientError(f"not a complete success reply: {error}") from error
-            return Reply(body, self.clock(), answer.date, contents)
+            return Reply(body, self.clock(), at, contents)
 
         reply, attempts = self._persist(attempt, f"{series} {window}")
         return replace(reply, attempts=attempts)
