@@ -43,7 +43,7 @@ class SeriesResult:
     waiting: int = 0
     dropped: Sequence[Window] = ()
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
-    rules: dict[str, int] = field(default_factory=dict)
+    rules: Counter[str] = field(default_factory=Counter)
 
     def add(self, kind: str, by_reply: dict[int, int]) -> None:
         """Count candles of one kind, by reply."""
@@ -112,7 +112,7 @@ def _write(
         keys = [(staging_id, part.reply.reply_id) for part in group]
         if bad := _still_bad(staging_id, parsed, group, decision):
             transaction.quarantine(bad, of=keys)
-            result.rules.update(Counter(result.rules) + Counter(row.rule for row in bad))
+            result.rules.update(row.rule for row in bad)
             result.add("quarantined", Counter(row.reply_id for row in bad))
         else:
             clean += keys

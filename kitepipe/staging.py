@@ -17,7 +17,7 @@ from kitepipe.errors import StagingError
 from kitepipe.model import utc_now
 from kitepipe.sql import load
 from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
-from kitepipe.staging_memory import FETCHING_BESIDE_LOADERS_MB, FETCHING_MB, give_back
+from kitepipe.staging_memory import FETCHING_BESIDE_LOADERS_MB, FETCHING_MB
 from kitepipe.staging_open import PLANNING_THREADS, Opened, draft_of, give_name, log_of, opened
 from kitepipe.staging_open import Cursor as Cursor
 
@@ -104,7 +104,6 @@ class Staging:
     @contextlib.contextmanager
     def sparing(self) -> Iterator[None]:
         """Take little memory meanwhile; more where `is_shared` with somebody who loads."""
-        give_back()
         base = FETCHING_BESIDE_LOADERS_MB if self.is_shared else FETCHING_MB
         with self.cursor() as cursor, self.memory.based(base):
             cursor.execute("set threads = 1")  # two compress a seal no faster, and take 50 MB more

@@ -11,7 +11,7 @@ from kitepipe.errors import StagingBusy, StagingError
 
 ADVICE = "see that it and its folder can be read and written"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
-_BROKEN = ("read enough bytes", "may be corrupt")
+_BROKEN = ("read enough bytes", "may be corrupt", "Failed to read WAL", "marked as encrypted")
 _DAMAGED = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
 
 
@@ -63,7 +63,7 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
         return StagingError(f"staging {path}: out of memory: {line}; leave it more")
     if "WAL does not match" in text or "does not match the database file" in text:
         return StagingError(
-            f"staging {path}: {path}.wal is another file's log, or that of a newer copy of this "
+            f"staging {path}: {path}.wal is another file's log, or that of another copy of this "
             "one; bring back the file that it goes with, or move it away"
         )
     if is_damage(error):

@@ -7,7 +7,6 @@ as a whole and `replay` 217, at 1,000 replies, 207 and 208 at 100 (with 120 MB h
 """
 
 import contextlib
-import ctypes
 import threading
 from collections.abc import Iterator
 
@@ -19,20 +18,6 @@ PLANNING_MB, READING_MB, COPYING_MB = 512, 48, 512
 FETCHING_MB, FETCHING_BESIDE_LOADERS_MB = 64, 120
 _LOADERS, _LOADER_MB = 2, 28  # what READING_MB is enough for; four in it run out of memory
 _JUDGE_MB = 72  # a reply of 1 MB that is parsed as JSON needs up to 96 in all
-
-
-_M_MMAP_THRESHOLD, _LARGE = -3, 128 * 1024  # of mallopt; bytes
-
-
-def give_back() -> None:
-    """Have this process, from now on, give large blocks back to the system when they are freed.
-
-    glibc would keep them, more of them the longer it runs, in an arena for each thread: a fetch of
-    1,500 replies takes 219 MB with this and 242 without, and 3 ms more a reply. Other systems go on
-    as they do.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 class Memory:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from kitepipe.errors import StagingError
+from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.staging_errors import ADVICE, told
-from kitepipe.staging_log import left_out_from
+from kitepipe.staging_log import seems_cut
 from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
 
 # A seal fills whole row groups, so that none is written twice: 16 packs of 2,048 rows, as
@@ -28,6 +28,7 @@ DRAFT = ".kitepipe-draft"  # a name that nobody gives to a file that is to stay
 PLANNING_THREADS = 2
 _PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(PLANNING_THREADS)}
 _READING = {"memory_limit": f"{READING_MB}MB", "threads": "1"}
+_TO_THE_LAST_BYTE = {"debug_abort_on_wal_failure": "true"}  # a log that was cut short fails too
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
 Cursor = duckdb.DuckDBPyConnection
@@ -59,8 +60,7 @@ _READERS: dict[tuple[int, int], Opened] = {}  # by device and inode: a name may 
 def opened(path: Path, *, read_only: bool) -> Opened:
     """Open a staging file. Raises StagingBusy, StagingError."""
     if not read_only:
-        _prove_log(path)
-        database = _attached(path, f"row_group_size {ROW_GROUP}", _PLANNING)
+        database = _attached_whole(path, f"row_group_size {ROW_GROUP}", _PLANNING)
         return Opened(database, Memory(database, PLANNING_MB))
     with _OPENING:
         try:
@@ -71,8 +71,7 @@ def opened(path: Path, *, read_only: bool) -> Opened:
         if key in _READERS:
             _READERS[key].users += 1
         else:
-            _prove_log(path)
-            database = _attached(path, "read_only", _READING)
+            database = _attached_whole(path, "read_only", _READING)
             _READERS[key] = Opened(database, Memory(database, READING_MB), key)
         return _READERS[key]
 
@@ -110,15 +109,17 @@ def log_of(path: Path) -> Path:
     return beside(path, ".wal")
 
 
-def _prove_log(path: Path) -> None:
-    """Raise StagingError where commits of the log would be left out."""
-    if left_out_from(log_of(path)) is None:
-        return
-    _attached(path, "read_only", _READING).close()  # where somebody writes it, that is told
-    stop = left_out_from(log_of(path))
-    if stop is not None:
-        error = duckdb.SerializationException(f"log entry at byte position {stop}")
-        raise told(path, error) from error
+def _attached_whole(path: Path, options: str, config: dict[str, str]) -> Cursor:
+    """Attach; StagingError where commits of the log would be left out."""
+    if seems_cut(log_of(path)):
+        try:
+            return _attached(path, options, config | _TO_THE_LAST_BYTE)
+        except StagingBusy:
+            raise
+        except StagingError:
+            if seems_cut(log_of(path)):
+                raise
+    return _attached(path, options, config)
 
 
 def _attached(path: Path, options: str, config: dict[str, str]) -> Cursor:

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 import duckdb
@@ -67,7 +68,7 @@ def rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescue
 
 def _good_bytes(error: StagingError) -> int:
     """Return up to where DuckDB could read a log."""
-    found = re.search(r"entry at byte position (\d+)", str(error.__cause__))
+    found = re.search(r"at byte position (\d+)", str(error.__cause__))
     return int(found[1]) if found else 0
 
 
@@ -102,10 +103,11 @@ def _rescue(source: Path, target: Path, advance: Callable[[int], None]) -> Rescu
             else:
                 raise _hopeless(source, f"table {table}")
         cursor.execute("create or replace temp table rescued (reply_id bigint, body varchar)")
-        for table, place in told_of(bodies, advance):
+        sealed_first = sorted(bodies, key=itemgetter(0), reverse=True)
+        for table, place in told_of(sealed_first, advance):
             _read_bodies(cursor, table, place)
             ((held,),) = cursor.execute("select sum(strlen(body)) from rescued").fetchall()
-            if held is not None and held >= SEAL_BYTES:
+            if held is not None and held >= SEAL_BYTES // 2:  # the next may be a whole seal
                 seal_bodies(cursor, "rescued")
                 cursor.execute("truncate rescued")
         cursor.execute("insert into body_open from rescued")

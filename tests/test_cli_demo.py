@@ -31,7 +31,6 @@ def _demo(*args: str, dsn: str) -> Result:
     return CliRunner(env={"KITEPIPE_DSN": dsn}).invoke(main, ["demo", *args])
 
 
-@pytest.mark.slow
 def test_the_demo_fills_a_database_once_and_no_other(plain_dsn: str) -> None:
     """Its rows are shown; a kept folder asks for nothing again; another's candles are left alone.
 

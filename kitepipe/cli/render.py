@@ -94,11 +94,10 @@ def _names(title: str, names: Sequence[str]) -> list[str]:
 def _snapshot(report: SnapshotReport) -> list[str]:
     if not report.taken:
         return ["  the dump of today is staged already: Kite makes one a day, about 08:30"]
-    all_new = report.listed == report.rows
     return _rows(
         [
             Row("instruments", report.rows),
-            Row("listed", None if all_new else report.listed, "since the dump before"),
+            Row("listed", report.listed, "that the dump before did not have"),
             Row("changed", report.changed),
             Row("gone", report.gone),
         ]

@@ -8,6 +8,7 @@ import click
 from kitepipe.cli.bounds import bounds_options, wait_option
 from kitepipe.cli.common import invocation
 from kitepipe.cli.ending import finish, finish_early
+from kitepipe.cli.memory import give_back
 from kitepipe.cli.options import (
     Verb,
     instant,
@@ -64,6 +65,7 @@ def fetch(settings: Settings, bounds: Bounds, dry_run: bool, as_json: bool) -> i
 
     if dry_run:
         return finish("plan", pipeline.plan_fetch(settings, bounds), as_json)
+    give_back()
     return carry_out("fetch", as_json, lambda bars: pipeline.fetch(settings, bounds, bars))
 
 

@@ -5,7 +5,7 @@ import time
 
 from tests.soak.life import WANTED, Life, Soak, rounds
 
-_SIGNALS_A_LIFE = 10
+_DEATHS_A_LIFE = 10
 _KILLS_OF = "kills of "
 STOP_S = 2.0  # as README promises of Ctrl-C and SIGTERM
 # A kill falls anywhere in so many seconds: about as long as each takes.
@@ -31,8 +31,9 @@ def kills(soak: Soak, number: int) -> None:
 
     So many are killed in all: what is interrupted, or ends before its signal, is not counted.
     """
-    while killed(soak) < number:
-        rounds(soak, 1, "kills", _die_again_and_again)
+    for _ in range(number):  # lives: in each somebody dies
+        if killed(soak) < number:
+            rounds(soak, 1, "kills", _die_again_and_again)
 
 
 def killed(soak: Soak) -> int:
@@ -42,7 +43,7 @@ def killed(soak: Soak) -> int:
 
 def _die_again_and_again(life: Life) -> None:
     draw = life.soak.draw
-    for _ in range(_SIGNALS_A_LIFE):
+    for _ in range(_DEATHS_A_LIFE):
         verb = draw.choice(list(_VERBS))
         arguments, seconds = _VERBS[verb]
         with life.box.started(*arguments) as process:
