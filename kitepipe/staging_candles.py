@@ -113,8 +113,9 @@ class CandleParser:
             self._cursor.execute(load(f"staging_create_{name}"))
 
     def close(self) -> None:
-        """Give the cursor back, and with it the temp tables."""
+        """Give the cursor back, and with it the temp tables; and what was parsed last."""
         self._cursor.close()
+        self._kept, self._candles, self._chosen = {}, {}, None
 
     def keep_bodies(self, reply_ids: Sequence[int]) -> None:
         """Read these bodies in one go, but for archived ones (many small series at once)."""
