@@ -19,7 +19,7 @@ from kitepipe.model import Interval, Window
 from kitepipe.sql import load
 from kitepipe.staging import Staging
 from kitepipe.staging_plain import Columns as Columns
-from kitepipe.staging_plain import read_replies
+from kitepipe.staging_plain import instants, read_replies
 from kitepipe.staging_replies import read_archived_bodies, read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
 
@@ -38,6 +38,9 @@ _DEFINITIONS = (
     "judged_candle",
     "repeated_candle",
 )
+
+
+_STORED = ("reply_id", "open", "high", "low", "close", "volume", "oi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class CandleParser:
 
     def __init__(self, staging: Staging) -> None:
         self._memory, self._cursor = staging.memory, staging.cursor()
-        self._kept: Mapping[int, str] = {}
+        self._kept: Mapping[int, bytes] = {}
+        self._plain: Columns = {}
         self._candles: Columns = {}
         self._way = "plain"
         self._chosen: Sequence[Part] | None = None
@@ -107,7 +111,7 @@ class CandleParser:
         """Make views and macros, bound to the temp tables when they are used."""
         select_bodies(self._cursor, [])
         self._pick([])
-        offer_plain(self._cursor, {})
+        offer_plain(self._cursor, *read_replies({}))
         self._cursor.execute("set variable interval_minutes = 1")
         for name in _DEFINITIONS:
             self._cursor.execute(load(f"staging_create_{name}"))
@@ -115,7 +119,7 @@ class CandleParser:
     def close(self) -> None:
         """Give the cursor back, and with it the temp tables; and what was parsed last."""
         self._cursor.close()
-        self._kept, self._candles, self._chosen = {}, {}, None
+        self._kept, self._plain, self._candles, self._chosen = {}, {}, {}, None
 
     def keep_bodies(self, reply_ids: Sequence[int]) -> None:
         """Read these bodies in one go, but for archived ones (many small series at once)."""
@@ -135,7 +139,9 @@ class CandleParser:
             if away := set(self._picked) - bodies.keys():
                 with self._memory.for_a_judge():
                     bodies |= read_archived_bodies(self._cursor, sorted(away))
-        self._choose_way(offer_plain(self._cursor, bodies) == len(parts))
+        plain, self._plain = read_replies(bodies)
+        offer_plain(self._cursor, plain, self._plain)
+        self._choose_way(len(plain) == len(parts))
         self._chosen = parts
         return self._way == "plain"
 
@@ -144,7 +150,7 @@ class CandleParser:
         if parts is not self._chosen:
             self.is_plain(parts)
         self._cursor.execute(f"set variable interval_minutes = {interval.minutes}")
-        if (clean := self._clean_candles()) is not None:
+        if (clean := self._clean_candles(interval)) is not None:
             parsed = Parsed(clean, [], dict.fromkeys(self._picked, 0))
         else:
             with self._room(parts):
@@ -153,17 +159,18 @@ class CandleParser:
         self._cursor.register("candle", parsed.candles)  # what `compare` reads
         return parsed
 
-    def _clean_candles(self) -> Columns | None:
+    def _clean_candles(self, interval: Interval) -> Columns | None:
         """Return the candles where all are plain, good and decided; None where any is not.
 
-        So is what a history brings, and then one look at them is enough.
+        So is what a history brings: SQL says yes, and none of them is fetched from there.
         """
         if self._way != "plain":
             return None
-        candles = self._cursor.execute(load("staging_select_judgement")).fetchnumpy()
-        if candles.pop("odd").any():
+        (odd,) = self._cursor.execute(load("staging_select_any_odd")).fetchall()[0]
+        if odd:
             return None
-        candles, repeated = _by_time(candles)
+        at_us = instants(self._plain["ist_us"], interval)
+        candles, repeated = _by_time({"at_us": at_us, **{n: self._plain[n] for n in _STORED}})
         return None if repeated else candles
 
     def _judged(self) -> Parsed:
@@ -256,12 +263,10 @@ class CandleParser:
         )
 
 
-def offer_plain(cursor: duckdb.DuckDBPyConnection, bodies: Mapping[int, str]) -> int:
-    """Register those that are plain as `plain_column`, name them in `plain_reply`, count them."""
-    plain, candles = read_replies(bodies)
+def offer_plain(cursor: duckdb.DuckDBPyConnection, plain: Sequence[int], candles: Columns) -> None:
+    """Let SQL see what `read_replies` gave: as `plain_column`, of the replies in `plain_reply`."""
     cursor.register("plain_column", candles)
     cursor.execute(load("staging_create_plain_reply"), {"ids": plain})
-    return len(plain)
 
 
 def _by_time(columns: Columns) -> tuple[Columns, bool]:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 # seal is what a loader can take, and a night's little is not all fillers.
 SEAL_BYTES = 16 * 1024 * 1024
 _ALONE = nullcontext()
+_AS_BYTES = "select reply_id, encode(body) from ({})"  # str would be decoded, and encoded again
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -226,26 +227,26 @@ def read_bodies(
     cursor: duckdb.DuckDBPyConnection,
     reply_ids: Sequence[int],
     open_bodies: AbstractContextManager[object] = _ALONE,
-) -> dict[int, str]:
+) -> dict[int, bytes]:
     """Return these replies' bodies, but for archived ones; `open_bodies` as for select_bodies.
 
     To parse 2 M candles takes 1.24 s with it, and 1.43 s by way of `select_bodies`.
     """
-    bodies: dict[int, str] = {}
+    bodies: dict[int, bytes] = {}
     with transaction(cursor):
         outside = archived_among(cursor, reply_ids)
         for query, ids, turn in _in_the_file(cursor, set(reply_ids) - outside, open_bodies):
             with turn:
-                bodies.update(cursor.execute(query, {"ids": ids}).fetchall())
+                bodies.update(cursor.execute(_AS_BYTES.format(query), {"ids": ids}).fetchall())
     return bodies
 
 
 def read_archived_bodies(
     cursor: duckdb.DuckDBPyConnection, reply_ids: Sequence[int]
-) -> dict[int, str]:
+) -> dict[int, bytes]:
     """Return these archived replies' bodies. Raises ArchiveOutOfReach."""
     select_bodies(cursor, reply_ids)
-    return dict(cursor.execute("select reply_id, body from staged_body").fetchall())
+    return dict(cursor.execute(_AS_BYTES.format("from staged_body")).fetchall())
 
 
 def _in_the_file(

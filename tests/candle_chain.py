@@ -11,6 +11,7 @@ import numpy as np
 from kitepipe.model import Interval
 from kitepipe.sql import load
 from kitepipe.staging_candles import offer_plain
+from kitepipe.staging_plain import read_replies
 
 Columns = dict[str, Any]
 Rows = list[tuple[Any, ...]]
@@ -85,7 +86,7 @@ def define(cursor: duckdb.DuckDBPyConnection) -> None:
     """Make what the statements stand on, once for a cursor: tables, macros, views."""
     cursor.execute(_TABLES)
     cursor.execute("set variable interval_minutes = 1")
-    offer_plain(cursor, {})
+    offer_plain(cursor, *read_replies({}))
     for name in DEFINITIONS:
         cursor.execute(load(f"staging_create_{name}"))
 
@@ -105,8 +106,8 @@ def parse(
     cursor: duckdb.DuckDBPyConnection, interval: Interval, *, typed_only: bool = False
 ) -> Parsed:
     """Run the chain over what was picked; `typed_only` closes the plain path."""
-    bodies = cursor.execute("select reply_id, body from staged_body").fetchall()
-    offer_plain(cursor, {} if typed_only else dict(bodies))
+    bodies = cursor.execute("select reply_id, encode(body) from staged_body").fetchall()
+    offer_plain(cursor, *read_replies({} if typed_only else dict(bodies)))
     cursor.execute(f"set variable interval_minutes = {interval.minutes}")
     for name in ("judged_candle", "repeated_candle", "quarantine"):
         cursor.execute(load(f"staging_create_{name}"))

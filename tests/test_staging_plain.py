@@ -72,8 +72,8 @@ def test_a_decimal_is_the_double_that_python_reads(whole: int, decimals: str) ->
 
 def test_replies_stand_one_after_another() -> None:
     """Those that are plain, with their ids and places; one without a candle among them."""
-    plain = _body([["2024-01-10T09:15:00+0530", 1, 1, 1, 1, 1, 7]] * 2).decode()
-    bodies = {7: plain, 8: _body([]).decode(), 9: plain + " ", 10: plain}
+    plain = _body([["2024-01-10T09:15:00+0530", 1, 1, 1, 1, 1, 7]] * 2)
+    bodies = {7: plain, 8: _body([]), 9: plain + b" ", 10: plain}
     ids, candles = read_replies(bodies)
     assert ids == [7, 8, 10]
     assert candles["reply_id"].tolist() == [7, 7, 10, 10]
