@@ -1,24 +1,17 @@
 """Loading: from raw replies in staging to committed rows, against COPY and parsing."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
 import psycopg2
 
-from kitepipe.load_decide import groups
-from kitepipe.model import Interval
 from kitepipe.settings import Settings
 from kitepipe.sql import load as statement
-from kitepipe.staging import Staging
-from kitepipe.staging_candles import CandleParser, Part
-from kitepipe.staging_series import SeriesKey, select_claims, select_staged_series
 from tests.bench.correcting import corrected
 from tests.bench.figures import Figure
-from tests.bench.processes import Ran, kitepipe
+from tests.bench.processes import Ran, kitepipe, run
 from tests.bench.workplace import Material, Workplace, checkpoint
 from tests.servers import looking
 
@@ -164,22 +157,8 @@ def _copy(dsn: str, rows: Path) -> float:
 
 
 def _parse(material: Material) -> float:
-    """Return how long it takes to parse all of it, in as many threads as a load has."""
-    started = perf_counter()
-    with Staging.read(material.staging) as staging:
-        with staging.cursor() as cursor:
-            nothing: dict[str, object] = {"reply_id": np.array([], dtype=np.int64)}
-            keys = [one.key for one in select_staged_series(cursor, nothing, None)]
-            claims = select_claims(cursor, keys, None)
-
-        def parse(key: SeriesKey) -> int:
-            parts = [Part(r, (r.settled,)) for r in claims[key] if r.settled]
-            with closing(CandleParser(staging)) as parser:
-                parsed = [parser.parse(group, Interval(key[1])) for group in groups(parts)]
-                return sum(len(one.candles["at_us"]) for one in parsed)
-
-        with ThreadPoolExecutor(Settings.load_workers) as threads:
-            candles = sum(threads.map(parse, keys))
-    if candles != material.candles:
-        raise RuntimeError(f"{candles} candles parsed instead of {material.candles}")
-    return perf_counter() - started
+    """Return how long a process takes that parses all of it, in as many threads as a load has."""
+    ran = run(["-m", "tests.bench.parsing", str(material.staging)], material.folder)
+    if ran.report()["candles"] != material.candles:
+        raise RuntimeError(f"{material.candles} candles were to be parsed: {ran.output}")
+    return ran.seconds
