@@ -1,6 +1,7 @@
 """`load` and `replay`: the staging file is read in rounds, and let go between them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 
@@ -45,22 +46,23 @@ def load_staged(
     A WarehouseError on the way carries the report of what was loaded until then.
     """
     open_file = partial(reading, settings.staging, wait=wait, archive=settings.archive)
-    with warehouse_dsn(settings) as dsn:
+    with warehouse_dsn(settings) as dsn, ExitStack() as opened:
         with DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
-            with open_file() as staging, staging.cursor() as cursor:
-                warehouse.claim(staging.api_root, as_of)
+            staging = opened.enter_context(open_file())
+            warehouse.claim(staging.api_root, as_of)
+            with staging.cursor() as cursor:
                 ids = instrument_ids(warehouse, staging, cursor)
                 pending = unloaded(cursor, warehouse, staging.staging_id, again, as_of)
         options = LoadOptions(dsn, settings.load_workers, again, as_of)
         reports: list[LoadReport] = []
         try:
             with progress.meter("replay" if again else "load", len(pending), "series") as meter:
-                for batch in _rounds(pending, settings.batch_size):
-                    with (
-                        open_file() as staging,
-                        Loader(staging, options, meter) as loader,
-                    ):
+                for number, batch in enumerate(_rounds(pending, settings.batch_size)):
+                    if number:
+                        opened.pop_all().close()
+                        staging = opened.enter_context(open_file())
+                    with Loader(staging, options, meter) as loader:
                         loader.submit(batch, ids)
                         try:
                             loader.wait()

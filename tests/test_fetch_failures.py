@@ -16,7 +16,7 @@ from kitepipe.model import Interval, Window
 from kitepipe.ratelimit import HEADROOM, WIDER
 from kitepipe.sandbox import Faults
 from tests.fetch_help import SOME, asked, coverage, fetch, rows, settings_for, twice
-from tests.marks import examples, with_quick
+from tests.marks import examples
 from tests.sandbox_asking import NOW, sandbox
 
 BEGIN, TODAY = date(2015, 1, 1), NOW.date()
@@ -106,9 +106,7 @@ def test_all_instruments_failed_is_an_exception(tmp_path: Path) -> None:
             fetch(kite, told)
 
 
-@pytest.mark.parametrize(
-    "intervals", with_quick([((Interval.DAY,),), ((Interval.MINUTE_15, Interval.MINUTE_60),)], 0)
-)
+@pytest.mark.parametrize("intervals", [(Interval.DAY,), (Interval.MINUTE_15, Interval.MINUTE_60)])
 def test_the_last_instrument_failing_is_not_all(
     tmp_path: Path, intervals: tuple[Interval, ...]
 ) -> None:

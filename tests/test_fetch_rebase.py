@@ -12,7 +12,6 @@ from kitepipe.model import Interval, Window
 from kitepipe.sandbox import Sandbox
 from kitepipe.summary import FetchReport
 from tests.fetch_help import Watching, asked, coverage, fetch, rows, settings_for
-from tests.marks import with_quick
 from tests.sandbox_asking import ist, sandbox
 
 WEDNESDAY, THURSDAY = date(2026, 11, 18), date(2026, 11, 19)
@@ -53,7 +52,7 @@ class Place:
 
 @pytest.mark.parametrize(
     ("interval", "ratio"),
-    with_quick([("day", 2), ("day", 1.02), ("60minute", 0.1), ("5minute", 5)], 1, 2),
+    [("day", 2), ("day", 1.02), ("60minute", 0.1), ("5minute", 5)],
 )
 def test_a_split_is_noticed_and_the_whole_series_asked_again(
     tmp_path: Path, interval: str, ratio: float

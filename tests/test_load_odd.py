@@ -16,7 +16,6 @@ from kitepipe.staging import Staging
 from kitepipe.staging_candles import CandleParser
 from kitepipe.staging_replies import ReplyWriter
 from tests.load_help import API_ROOT, Hand, day, with_schema
-from tests.marks import with_quick
 from tests.servers import Look
 from tests.staging_help import body, commit
 
@@ -34,7 +33,7 @@ def _window(first: int, sessions: int = SESSIONS) -> list[list[Any]]:
 
 @pytest.mark.parametrize(
     "form",
-    with_quick(["one bad candle in each reply", "objects", "a broken rule in each reply"], 0),
+    ["one bad candle in each reply", "objects", "a broken rule in each reply"],
 )
 def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
     form: str, tmp_path: Path, timescale_dsn: str, look: Look

@@ -18,7 +18,6 @@ from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from tests.box_help import Box
 from tests.load_help import DAY, Hand, candles, footprint, with_schema
-from tests.marks import with_quick
 from tests.sandbox_asking import sandbox
 from tests.servers import Look, Rows, looking
 
@@ -44,15 +43,11 @@ def _rows_of(path: Path, interval: Interval, *, oi: bool) -> Rows:
 
 @pytest.mark.parametrize(
     ("interval", "first", "oi"),
-    with_quick(
-        [
-            (Interval.DAY, date(2020, 1, 1), True),
-            (Interval.MINUTE_60, date(2024, 11, 1), False),
-            (Interval.MINUTE, date(2016, 7, 1), False),
-        ],
-        0,
-        2,
-    ),
+    [
+        (Interval.DAY, date(2020, 1, 1), True),
+        (Interval.MINUTE_60, date(2024, 11, 1), False),
+        (Interval.MINUTE, date(2016, 7, 1), False),
+    ],
 )
 def test_every_candle_of_every_file_is_in_the_table(
     interval: Interval,

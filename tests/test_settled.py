@@ -15,11 +15,11 @@ from kitepipe.sandbox.tradingdays import trading_days
 from kitepipe.sessions import settles_at
 from tests.end_state_help import Course, differing, downloaded
 from tests.fetch_help import Watching
-from tests.marks import examples, with_quick
+from tests.marks import examples
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Template
 
-INTERVALS = (Interval.DAY, Interval.MINUTE, Interval.MINUTE_5, Interval.MINUTE_60)
+INTERVALS = (Interval.DAY, Interval.MINUTE, Interval.MINUTE_60)
 HOLDS, ASKS, NOTHING = "holds", "asks", "nothing"
 
 
@@ -134,7 +134,7 @@ COURSES = {
 }
 
 
-@pytest.mark.parametrize("name", with_quick(COURSES, 7))
+@pytest.mark.parametrize("name", COURSES)
 def test_runs_at_any_minute(
     name: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:
@@ -189,7 +189,7 @@ def test_the_margin_is_a_setting(kite: Sandbox, tmp_path: Path, timescale_dsn: s
     assert course.run(ist(2026, 10, 5, 17, 35)).load.new == 1
 
 
-@pytest.mark.parametrize("symbol", with_quick(["MCX:CRUDEOIL26NOVFUT", "NSE:INFY"], 0))
+@pytest.mark.parametrize("symbol", ["MCX:CRUDEOIL26NOVFUT", "NSE:INFY"])
 def test_a_run_that_spans_midnight(
     symbol: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
 ) -> None:

@@ -80,7 +80,7 @@ def test_a_damaged_byte_is_told_or_does_no_harm(
     first, last = whole.index(whole[-_COMMIT_BYTES:]), len(whole) - _COMMIT_BYTES - _SIZE_BYTES
     assert _replies(left) == REPLIES
     told = []
-    for at in (*range(_HEAD_BYTES), *range(_HEAD_BYTES, first, 30), *range(last, len(whole))):
+    for at in (*range(_HEAD_BYTES), *range(_HEAD_BYTES, first, 90), *range(last, len(whole))):
         log_of(copied).write_bytes(whole)
         _damage(log_of(copied), at, damaged(whole[at]))
         try:
@@ -96,7 +96,7 @@ def test_a_log_that_was_cut_short_is_no_damage(left: Path, copied: Path) -> None
     """As a kill or a power failure leaves it: what was reported as committed is there."""
     whole = log_of(left).read_bytes()
     found = []
-    for length in range(0, len(whole), 50):
+    for length in range(0, len(whole), 100):
         log_of(copied).write_bytes(whole[:length])
         found.append(_replies(copied))
     assert found == sorted(found)
