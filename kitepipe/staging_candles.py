@@ -25,21 +25,12 @@ from kitepipe.staging_series import StagedReply
 
 # From here on replies that SQL has to judge one by one are judged by one thread at a time.
 _LARGE_BYTES = 256 * 1024
-_DEFINITIONS = (
-    "picked",
-    "segment",
-    "cut_plain",
-    "cut_json",
-    "cut_typed",
-    "plain_candle",
-    "typed_candle",
-    "parsed_plain",
-    "judgement",
-    "judged_candle",
-    "repeated_candle",
+_PLAIN = ("segment", "plain_candle", "parsed_plain", "judgement")
+# What judges candles one by one: a load that meets no odd reply never needs it, and saves 17 ms.
+_JUDGE = ("picked", "cut_plain", "cut_json", "cut_typed", "typed_candle")
+_NOTHING_REPEATED = (
+    "create or replace temp table repeated_candle (at_us bigint, position bigint, equal boolean)"
 )
-
-
 _STORED = ("reply_id", "open", "high", "low", "close", "volume", "oi")
 
 
@@ -99,7 +90,7 @@ class CandleParser:
         self._kept: Mapping[int, bytes] = {}
         self._plain: Columns = {}
         self._candles: Columns = {}
-        self._way = "plain"
+        self._way, self._has_judge = "plain", False
         self._chosen: Sequence[Part] | None = None
         try:
             self._define()
@@ -108,13 +99,20 @@ class CandleParser:
             raise
 
     def _define(self) -> None:
-        """Make views and macros, bound to the temp tables when they are used."""
-        select_bodies(self._cursor, [])
+        """Make views, bound to the temp tables when they are used."""
         self._pick([])
         offer_plain(self._cursor, *read_replies({}))
         self._cursor.execute("set variable interval_minutes = 1")
-        for name in _DEFINITIONS:
+        for name in _PLAIN:
             self._cursor.execute(load(f"staging_create_{name}"))
+
+    def _need_judge(self) -> None:
+        """Make the views and macros that odd replies need, once."""
+        if not self._has_judge:
+            select_bodies(self._cursor, [])
+            for name in _JUDGE:
+                self._cursor.execute(load(f"staging_create_{name}"))
+            self._has_judge = True
 
     def close(self) -> None:
         """Give the cursor back, and with it the temp tables; and what was parsed last."""
@@ -174,10 +172,11 @@ class CandleParser:
         return None if repeated else candles
 
     def _judged(self) -> Parsed:
+        self._need_judge()
         if self._way == "any":
             self._select_texts()
         self._cursor.execute(load("staging_create_judged_candle"))
-        self._cursor.execute("delete from repeated_candle")
+        self._cursor.execute(_NOTHING_REPEATED)
         candles, repeated = self._select_candles()
         if repeated:
             self._cursor.execute(load("staging_create_repeated_candle"))
@@ -193,6 +192,7 @@ class CandleParser:
         """Let `parsed_candle` be the plain way where that will do: it is planned much faster."""
         way = "plain" if is_plain else "any"
         if way != self._way:
+            self._need_judge()
             self._cursor.execute(load(f"staging_create_parsed_{way}"))
             self._way = way
 
