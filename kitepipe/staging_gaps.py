@@ -25,6 +25,7 @@ LONG_SESSIONS = 20
 _CONTEXT = timedelta(days=200)
 
 _TABLES = ("reply", "series", "day", "session", "missing", "short", "candidate", "found")
+_ANY_HOLE = "select 1 from gap_candidate where not seldom limit 1"
 # Dates of series that are searched for short sessions at once. The 11 M of 4,000 instruments' ten
 # years then take 27 s within 64 MB of DuckDB's memory, and the 1.6 M of 36,500 replies 1.5 s.
 _DATES_AT_ONCE = 250_000
@@ -51,12 +52,26 @@ class FailedWindow:
     error: str
 
 
+def find_holes(cursor: Cursor, keys: Sequence[SeriesKey], since: date | None) -> list[StagedGap]:
+    """Return the holes alone, as `find_gaps` does: sooner done where there is none.
+
+    So are most nights, and 8 of 47 ms for planning statements are saved.
+    """
+    found = find_gaps(cursor, keys, since, holes_alone=True)
+    return [one for one in found if one.gap.kind is GapKind.HOLE]
+
+
 def find_gaps(
-    cursor: Cursor, keys: Sequence[SeriesKey] | None = None, since: date | None = None
+    cursor: Cursor,
+    keys: Sequence[SeriesKey] | None = None,
+    since: date | None = None,
+    *,
+    holes_alone: bool = False,
 ) -> list[StagedGap]:
     """Return the gaps of these series (None: of all), by name and date; with `since`, from then on.
 
-    Windows that failed or were never asked are not among them: see `failed_windows`.
+    Windows that failed or were never asked are not among them: see `failed_windows`. With
+    `holes_alone` gaps of other kinds may be left out.
     """
     columns: list[list[object]] = [list(column) for column in zip(*(keys or ()), strict=True)]
     names = ("keys", "intervals", "continuous")
@@ -65,14 +80,19 @@ def find_gaps(
         "series": {name: wanted.get(name) for name in names},
         "day": {"since": since - _CONTEXT if since else None},
     }
+    made, rows = [], []
     for table in _TABLES:
         cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
+        made.append(table)
         if table == "short":
             _find_short(cursor)
-    rows = cursor.execute(
-        load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
-    ).fetchall()
-    for table in _TABLES:  # they take memory that a load may need
+        if table == "candidate" and holes_alone and not cursor.execute(_ANY_HOLE).fetchall():
+            break
+    else:
+        rows = cursor.execute(
+            load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
+        ).fetchall()
+    for table in made:  # they take memory that a load may need
         cursor.execute(f"drop table temp.gap_{table}")
     return [_gap(row) for row in rows if since is None or row[7] >= since]
 

@@ -109,7 +109,7 @@ class Course:
                     if (now := look("select pg_current_snapshot()::text")) != known:
                         seen.add(frozenset(table(look)))
                         known = now  # what is committed since then is a snapshot of its own
-                    over.wait(0.005)
+                    over.wait(0.02)
 
         thread = threading.Thread(target=watch)
         thread.start()
