@@ -27,6 +27,8 @@ DRAFT = ".kitepipe-draft"  # a name that nobody gives to a file that is to stay
 # A reader loads series side by side: each statement has one thread, and its rows keep their order.
 PLANNING_THREADS = 2
 _PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(PLANNING_THREADS)}
+# DuckDB would trim the whole process's memory after each statement that took more than 128 MB at its
+# most: 15 % of a load's CPU. It takes as much memory without.
 _READING = {
     "memory_limit": f"{READING_MB}MB",
     "threads": "1",

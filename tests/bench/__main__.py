@@ -11,7 +11,14 @@ from statistics import median
 
 from tests.bench.fetching import fetch_at_the_limit, fetch_beside_official, fetch_memory
 from tests.bench.figures import Figure, table, write_json
-from tests.bench.loading import load_changed, load_growing, load_memory, load_new, replay
+from tests.bench.loading import (
+    load_changed,
+    load_growing,
+    load_memory,
+    load_new,
+    quarantine_memory,
+    replay,
+)
 from tests.bench.lookups import load_nothing, look_up
 from tests.bench.peers import load_beside_peers
 from tests.bench.planning import plan
@@ -31,6 +38,7 @@ SCENARIOS: dict[str, Callable[[Workplace], Iterator[Figure]]] = {
     "nothing": load_nothing,
     "replay": replay,
     "load-memory": load_memory,
+    "quarantine": quarantine_memory,
     "staging": commit_replies,
     "plan": plan,
     "look-up": look_up,

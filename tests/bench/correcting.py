@@ -1,6 +1,7 @@
-"""What Kite serves after it has corrected some candles: the same replies again, with those."""
+"""What Kite serves after it has changed some candles: the same replies again, with those."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,8 +32,20 @@ class Corrected:
     changed: int
 
 
-def corrected(material: Material, folder: Path, one_of: int) -> Corrected:
-    """Stage every reply of `material` again, with the volume of one candle of so many higher."""
+def higher(volume: str) -> str:
+    """Return a corrected volume."""
+    return str(int(volume) + 1)
+
+
+def impossible(volume: str) -> str:
+    """Return a volume that breaks a rule."""
+    return f"-{volume}"
+
+
+def corrected(
+    material: Material, folder: Path, one_of: int, change: Callable[[str], str] = higher
+) -> Corrected:
+    """Stage every reply of `material` again, with another volume of one candle of so many."""
     path = folder / material.staging.name
     shutil.copy(material.staging, path)
     with duckdb.connect(str(material.staging), read_only=True) as database:
@@ -42,7 +55,7 @@ def corrected(material: Material, folder: Path, one_of: int) -> Corrected:
     with Staging.write(path, root) as staging, ReplyWriter(staging) as writer:
         for key, token, exchange, symbol, snapshot, first, last, dates, candles, body in rows:
             series = Series(key, Instrument(token, exchange, symbol), Interval.MINUTE, snapshot)
-            text, count = _correct(body, one_of)
+            text, count = _correct(body, one_of, change)
             changed += count
             now = utc_now()
             contents = Contents(sum(candles), tuple(dates), tuple(candles))
@@ -51,12 +64,12 @@ def corrected(material: Material, folder: Path, one_of: int) -> Corrected:
     return Corrected(folder, changed)
 
 
-def _correct(body: str, one_of: int) -> tuple[str, int]:
+def _correct(body: str, one_of: int, change: Callable[[str], str]) -> tuple[str, int]:
     candles = body.split(_BETWEEN)
     places = range(0, len(candles) - 1, one_of)  # the last one ends with the body
     for place in places:
         start, _, volume = candles[place].rpartition(",")
-        candles[place] = f"{start},{int(volume) + 1}"
+        candles[place] = f"{start},{change(volume)}"
     return _BETWEEN.join(candles), len(places)
 
 

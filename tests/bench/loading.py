@@ -9,7 +9,7 @@ import psycopg2
 
 from kitepipe.settings import Settings
 from kitepipe.sql import load as statement
-from tests.bench.correcting import corrected
+from tests.bench.correcting import corrected, impossible
 from tests.bench.figures import Figure
 from tests.bench.processes import Ran, kitepipe, run
 from tests.bench.workplace import Material, Workplace, checkpoint
@@ -18,6 +18,7 @@ from tests.servers import looking
 _BUFFER = 1 << 20  # what kitepipe hands to libpq at a time
 _AGAIN_PAIRS = 3
 _CORRECTED = 100  # one candle of so many
+_BAD_WINDOWS = 32
 
 
 def load_new(place: Workplace) -> Iterator[Figure]:
@@ -99,6 +100,17 @@ def load_memory(place: Workplace) -> Iterator[Figure]:
     for verb, memory in used.items():
         what = f"{verb}, the most replies: memory, MB"
         yield Figure("load-memory", what, memory[-1:], "the fewest", memory[:1], most=1.15)
+
+
+def quarantine_memory(place: Workplace) -> Iterator[Figure]:
+    """`load` of replies of one series in which nearly every candle breaks a rule: its memory."""
+    bad = corrected(place.material(1, _BAD_WINDOWS), place.new_folder(), 1, impossible)
+    with place.database() as dsn:
+        ran = run(["-m", "kitepipe", "load", "--json"], bad.folder, 3, dsn=dsn)
+    if ran.report()["quarantined"] != bad.changed:
+        raise RuntimeError(f"load: {bad.changed} bad candles expected: {ran.output}")
+    what = f"load of {bad.changed:,} bad candles: most memory, MB"
+    yield Figure("quarantine", what, [ran.memory_mb], "", [], most=300)
 
 
 def run_load(material: Material, dsn: str, *, expect: int) -> Ran:

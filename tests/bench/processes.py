@@ -36,8 +36,8 @@ class Ran:
         return dict(json.loads(self.output))
 
 
-def run(arguments: list[str], folder: Path, **settings: object) -> Ran:
-    """Run Python with these arguments in `folder`; RuntimeError where it fails.
+def run(arguments: list[str], folder: Path, code: int = 0, /, **settings: object) -> Ran:
+    """Run Python with these arguments in `folder`; RuntimeError where it ends with another code.
 
     `settings` are kitepipe's, by key; nothing else of the caller's settings reaches it.
     """
@@ -55,7 +55,7 @@ def run(arguments: list[str], folder: Path, **settings: object) -> Ran:
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        if process.returncode:
+        if process.returncode != code:
             said = err.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(arguments)}: exit {process.returncode}\n{said}")
         cpu_s = used.ru_utime + used.ru_stime
