@@ -72,7 +72,7 @@ def repair_jobs(
     all_series = {key_of(one): one for one in series}
     wanted = _unanswered(known, failed_windows(cursor))
     today = horizon.now.astimezone(IST).date()
-    for one in find_holes(cursor, list(all_series), None):
+    for one in find_holes(cursor, list(all_series)):
         if one.asked and one.asked < today:
             wanted.setdefault(one.key, []).append(one.window)
     jobs = (

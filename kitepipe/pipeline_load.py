@@ -60,7 +60,7 @@ def load_staged(
             with progress.meter("replay" if again else "load", len(pending), "series") as meter:
                 for number, batch in enumerate(_rounds(pending, settings.batch_size)):
                     if number:
-                        opened.pop_all().close()
+                        opened.close()
                         staging = opened.enter_context(open_file())
                     with Loader(staging, options, meter) as loader:
                         loader.submit(batch, ids)

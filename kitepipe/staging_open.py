@@ -27,14 +27,7 @@ DRAFT = ".kitepipe-draft"  # a name that nobody gives to a file that is to stay
 # A reader loads series side by side: each statement has one thread, and its rows keep their order.
 PLANNING_THREADS = 2
 _PLANNING = {"memory_limit": f"{PLANNING_MB}MB", "threads": str(PLANNING_THREADS)}
-# DuckDB would trim the whole process's memory after each statement that took more than 128 MB at its
-# most: 15 % of a load's CPU. It takes as much memory without.
-_READING = {
-    "memory_limit": f"{READING_MB}MB",
-    "threads": "1",
-    "allocator_flush_threshold": "100GB",
-    "allocator_bulk_deallocation_flush_threshold": "100GB",
-}
+_READING = {"memory_limit": f"{READING_MB}MB", "threads": "1"}
 _TO_THE_LAST_BYTE = {"debug_abort_on_wal_failure": "true"}  # a log that was cut short fails too
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 

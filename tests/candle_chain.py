@@ -11,7 +11,7 @@ import numpy as np
 from kitepipe.model import Interval
 from kitepipe.sql import load
 from kitepipe.staging_candles import offer_plain
-from kitepipe.staging_plain import read_replies
+from kitepipe.staging_plain import instants, read_replies
 
 Columns = dict[str, Any]
 Rows = list[tuple[Any, ...]]
@@ -102,17 +102,28 @@ def pick(cursor: duckdb.DuckDBPyConnection, replies: Sequence[Picked]) -> None:
         cursor.execute("insert into staged_body values (?, ?)", [reply.reply_id, reply.body])
 
 
+def _check_the_same(judged: Columns, read: Columns) -> None:
+    """What is plain, good and decided is stored as it was read: SQL would have given the same."""
+    for name, column in judged.items():
+        assert column.tolist() == read[name].tolist(), name
+
+
 def parse(
     cursor: duckdb.DuckDBPyConnection, interval: Interval, *, typed_only: bool = False
 ) -> Parsed:
     """Run the chain over what was picked; `typed_only` closes the plain path."""
     bodies = cursor.execute("select reply_id, encode(body) from staged_body").fetchall()
-    offer_plain(cursor, *read_replies({} if typed_only else dict(bodies)))
+    plain, columns = read_replies({} if typed_only else dict(bodies))
+    offer_plain(cursor, plain, columns)
     cursor.execute(f"set variable interval_minutes = {interval.minutes}")
     for name in ("judged_candle", "repeated_candle", "quarantine"):
         cursor.execute(load(f"staging_create_{name}"))
     candles = in_time_order(cursor.execute(load("staging_select_candles")).fetchnumpy())
     cursor.register("candle", candles)
+    ((odd,),) = cursor.execute(load("staging_select_any_odd")).fetchall()
+    at_us = instants(columns["ist_us"], interval)
+    if len(plain) == len(bodies) and not odd and len(set(at_us.tolist())) == len(at_us):
+        _check_the_same(candles, in_time_order({**columns, "at_us": at_us}))
     return Parsed(
         candles,
         [row[:4] for row in cursor.execute(load("staging_select_quarantine")).fetchall()],

@@ -26,9 +26,10 @@ Table = set[tuple[str, ...]]
 # Every candle column, by what names the candle in any database: instrument_id is each one's own.
 # As text to the last digit: tables of objects are most of what these tests would compute.
 _TABLE = (
-    "select concat_ws('|', i.exchange, i.tradingsymbol, coalesce(i.expiry::text, '-'), "
-    "i.continuous, h.candle_interval, h.date at time zone 'UTC', h.open, h.high, h.low, h.close, "
-    "h.volume, coalesce(h.oi::text, '-')) "
+    "select concat_ws('|', coalesce(i.exchange, '-'), coalesce(i.tradingsymbol, '-'), "
+    "coalesce(i.expiry::text, '-'), coalesce(i.continuous::text, '-'), h.candle_interval, "
+    "h.date at time zone 'UTC', h.open, h.high, h.low, h.close, h.volume, "
+    "coalesce(h.oi::text, '-')) "
     "from kite_ohlcv_historic as h left join kite_instruments as i using (instrument_id)"
 )
 
@@ -109,7 +110,7 @@ class Course:
                     if (now := look("select pg_current_snapshot()::text")) != known:
                         seen.add(frozenset(table(look)))
                         known = now  # what is committed since then is a snapshot of its own
-                    over.wait(0.02)
+                    over.wait(0.005)
 
         thread = threading.Thread(target=watch)
         thread.start()

@@ -2,7 +2,8 @@
 -- Held (not settled yet) and superseded ones (a newer reply decides) are only counted; one whose
 -- date is unknown or outside its window is always here.
 -- Reads: parsed_candle, the variable interval_minutes (1440 is day). Writes: temp view judgement.
--- One row: a candle; fate is kept, held or superseded.
+-- One row: a candle; fate is kept, held or superseded. Where none is odd (staging_select_any_odd.sql),
+-- `instants` in staging_plain.py computes the same at_us.
 create or replace temp view judgement as
 with dated as (
     select *, cast(ist as date) as ist_date

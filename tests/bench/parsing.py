@@ -16,7 +16,7 @@ from kitepipe.model import Interval
 from kitepipe.settings import Settings
 from kitepipe.staging import Staging
 from kitepipe.staging_candles import CandleParser, Part
-from kitepipe.staging_series import SeriesKey, select_claims, select_staged_series
+from kitepipe.staging_series import select_claims, select_staged_series
 
 
 def parse(path: Path) -> int:
@@ -27,14 +27,16 @@ def parse(path: Path) -> int:
             keys = [one.key for one in select_staged_series(cursor, nothing, None)]
             claims = select_claims(cursor, keys, None)
 
-        def parse_series(key: SeriesKey) -> int:
-            parts = [Part(r, (r.settled,)) for r in claims[key] if r.settled]
+        def parse_some(number: int) -> int:
             with closing(CandleParser(staging)) as parser:
-                parsed = [parser.parse(group, Interval(key[1])) for group in groups(parts)]
-                return sum(len(one.candles["at_us"]) for one in parsed)
+                return sum(
+                    len(parser.parse(group, Interval(key[1])).candles["at_us"])
+                    for key in keys[number :: Settings.load_workers]
+                    for group in groups([Part(r, (r.settled,)) for r in claims[key] if r.settled])
+                )
 
         with ThreadPoolExecutor(Settings.load_workers) as threads:
-            return sum(threads.map(parse_series, keys))
+            return sum(threads.map(parse_some, range(Settings.load_workers)))
 
 
 if __name__ == "__main__":
