@@ -1,9 +1,9 @@
 """How much memory the database of a staging file may take, by what is done with it.
 
 The file's own pages fill what there is, so there is no more than what is needed. A writer plans:
-100,000 instruments at eight intervals take 2.3 s with 512 MB. A reader loads: `load` takes 224 MB
-as a whole and `replay` 217, at 1,000 replies, 207 and 208 at 100 (with 120 MB here 300 and 291 at
-1,000, and no faster).
+100,000 instruments at eight intervals take 2.3 s with 512 MB. A reader loads: `load` takes 220 MB
+as a whole and `replay` 206, at 1,000 replies, 206 and 190 at 100 (with 120 MB here it was 80 more,
+and no faster).
 """
 
 import contextlib

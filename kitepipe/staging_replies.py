@@ -230,7 +230,8 @@ def read_bodies(
 ) -> dict[int, bytes]:
     """Return these replies' bodies, but for archived ones; `open_bodies` as for select_bodies.
 
-    To parse 2 M candles takes 1.24 s with it, and 1.43 s by way of `select_bodies`.
+    They come as bytes: 0.25 us a candle, and 0.30 as text that is encoded again. By way of
+    `select_bodies` it was 0.1 us more.
     """
     bodies: dict[int, bytes] = {}
     with transaction(cursor):

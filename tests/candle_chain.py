@@ -1,4 +1,7 @@
-"""The chain from raw replies to candles, run statement by statement as staging runs it."""
+"""The chain from raw replies to candles, statement by statement, as staging runs it for odd ones.
+
+Where none is odd staging stores what was read: it is checked here that both give the same.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
