@@ -57,7 +57,7 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kitepipe tests
 
-test: $(STAMP) ## run the tests, a process for each core; SLOW=1 more examples, and the slow
+test: $(STAMP) ## run the tests, a process for each core; SLOW=1 also the executable, faults, more examples
 	$(BIN)/python -m pytest -n auto --dist worksteal $(if $(SLOW),,-m 'not slow and not faults') $(ARGS)
 
 test-faults: $(STAMP) ## kill, cut off and damage at every step, and look at what is left

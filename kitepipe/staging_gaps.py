@@ -51,28 +51,12 @@ class FailedWindow:
     error: str
 
 
-def find_holes(
-    cursor: Cursor, keys: Sequence[SeriesKey] | None = None, since: date | None = None
-) -> list[StagedGap]:
-    """Return the holes alone, as `find_gaps` does: sooner done where there is none.
-
-    Most nights have none, and save 8 of 47 ms for planning statements.
-    """
-    found = find_gaps(cursor, keys, since, holes_alone=True)
-    return [one for one in found if one.gap.kind is GapKind.HOLE]
-
-
 def find_gaps(
-    cursor: Cursor,
-    keys: Sequence[SeriesKey] | None = None,
-    since: date | None = None,
-    *,
-    holes_alone: bool = False,
+    cursor: Cursor, keys: Sequence[SeriesKey] | None = None, since: date | None = None
 ) -> list[StagedGap]:
     """Return the gaps of these series (None: of all), by name and date; with `since`, from then on.
 
-    Windows that failed or were never asked are not among them: see `failed_windows`. With
-    `holes_alone` gaps of other kinds may be left out.
+    Windows that failed or were never asked are not among them: see `failed_windows`.
     """
     columns: list[list[object]] = [list(column) for column in zip(*(keys or ()), strict=True)]
     names = ("keys", "intervals", "continuous")
@@ -81,23 +65,14 @@ def find_gaps(
         "series": {name: wanted.get(name) for name in names},
         "day": {"since": since - _CONTEXT if since else None},
     }
-    made, rows = [], []
     for table in _TABLES:
         cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
-        made.append(table)
         if table == "short":
             _find_short(cursor)
-        if (
-            table == "candidate"
-            and holes_alone
-            and not cursor.execute(load("staging_select_any_hole")).fetchall()
-        ):
-            break
-    else:
-        rows = cursor.execute(
-            load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
-        ).fetchall()
-    for table in made:  # they take memory that a load may need
+    rows = cursor.execute(
+        load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
+    ).fetchall()
+    for table in _TABLES:  # they take memory that a load may need
         cursor.execute(f"drop table temp.gap_{table}")
     return [_gap(row) for row in rows if since is None or row[7] >= since]
 

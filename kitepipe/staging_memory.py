@@ -2,7 +2,7 @@
 
 The file's own pages fill what there is, so there is no more than what is needed. A writer plans:
 100,000 instruments at eight intervals take 2.3 s with 512 MB. A reader loads: `load` takes 220 MB
-as a whole and `replay` 206, at 1,000 replies, 206 and 190 at 100 (with 120 MB here it was 80 more,
+as a whole and `replay` 206, at 1,000 replies, 206 and 190 at 100 (with 120 MB here it was 75 more,
 and no faster).
 """
 

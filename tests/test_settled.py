@@ -20,7 +20,7 @@ from tests.sandbox_asking import ist, sandbox
 from tests.servers import Template
 
 INTERVALS = (Interval.DAY, Interval.MINUTE_60)
-MINUTES_TOO = (Interval.DAY, Interval.MINUTE)
+BY_MINUTES = (Interval.DAY, Interval.MINUTE)  # of every second course
 HOLDS, ASKS, NOTHING = "holds", "asks", "nothing"
 
 
@@ -142,7 +142,7 @@ def test_runs_at_any_minute(
     """Each candle that the table ever holds is the final one; a date comes when it is settled."""
     symbol, runs = COURSES[name]
     first = _instant(runs[0][0]).date() - timedelta(days=8)
-    intervals = MINUTES_TOO if list(COURSES).index(name) % 2 else INTERVALS
+    intervals = BY_MINUTES if list(COURSES).index(name) % 2 else INTERVALS
     course = Course(
         *(kite, tmp_path, timescale_dsn),
         bootstrap_date=first,
