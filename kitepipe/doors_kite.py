@@ -8,7 +8,7 @@ from kitepipe.fetch_pool import Stop
 from kitepipe.holder import asking
 from kitepipe.kite import KiteClientWrapper, KiteOptions
 from kitepipe.ratelimit import RateLimiter
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 
 
 @contextmanager
@@ -33,8 +33,7 @@ def kite_door(settings: Settings, *, wait: bool = False) -> Iterator[KiteClientW
     limiter = RateLimiter(settings.rate_limit, sleep=stop.sleep)
     with (
         asking(settings.api_root, session.api_key, wait=wait),
-        BodyInspector() as inspector,
-        KiteClientWrapper(options, limiter, inspector.inspect, stop.sleep) as kite,
+        KiteClientWrapper(options, limiter, inspect_body, stop.sleep) as kite,
     ):
         kite.stop = stop.set
         try:

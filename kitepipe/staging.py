@@ -16,9 +16,9 @@ import duckdb
 from kitepipe.errors import StagingError
 from kitepipe.model import utc_now
 from kitepipe.sql import load
-from kitepipe.staging_errors import ADVICE, is_the_files, told, translated
+from kitepipe.staging_errors import is_the_files, told, translated
 from kitepipe.staging_memory import FETCHING_BESIDE_LOADERS_MB, FETCHING_MB
-from kitepipe.staging_open import PLANNING_THREADS, Opened, draft_of, give_name, log_of, opened
+from kitepipe.staging_open import PLANNING_THREADS, Fill, Opened, log_of, opened
 from kitepipe.staging_open import Cursor as Cursor
 
 SCHEMA_VERSION = 4
@@ -45,11 +45,12 @@ class Staging:
         Raises StagingBusy where another process holds it, StagingError where it is foreign,
         damaged, newer, of another api root, or cannot be written.
         """
+        fill = None
         if not _is_there(path):
             if api_root is None:
                 raise _missing(path)
-            _create(path, api_root)
-        file = opened(path, read_only=False)
+            fill = _beginning(api_root)
+        file = opened(path, read_only=False, fill=fill)
         try:
             staging = cls(path, file, archive)
             if api_root not in (None, staging.api_root):
@@ -177,23 +178,15 @@ def _missing(path: Path) -> StagingError:
     return StagingError(f"staging {path}: there is no such file; 'kitepipe fetch' makes it")
 
 
-def _create(path: Path, api_root: str) -> None:
-    """Make the file under another name first: killed at any instant, none is left half made."""
-    try:
-        target = path.resolve()
-        draft = draft_of(target)
-        draft.unlink(missing_ok=True)
-        with contextlib.closing(opened(draft, read_only=False)) as file, translated(draft):
-            file.database.execute(load("staging_schema"))
-            file.database.execute(
-                "insert into setup values (?, ?, ?, ?)",
-                [SCHEMA_VERSION, str(uuid.uuid4()), api_root, naive(utc_now())],
-            )
-        with contextlib.suppress(FileExistsError):  # somebody else has made it
-            give_name(draft, target)
-        draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
+def _beginning(api_root: str) -> Fill:
+    def fill(database: Cursor) -> None:
+        database.execute(load("staging_schema"))
+        database.execute(
+            "insert into setup values (?, ?, ?, ?)",
+            [SCHEMA_VERSION, str(uuid.uuid4()), api_root, naive(utc_now())],
+        )
+
+    return fill
 
 
 def _check_setup(path: Path, database: Cursor) -> tuple[str, str, datetime]:

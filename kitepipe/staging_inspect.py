@@ -5,6 +5,7 @@ Bodies are looked at by DuckDB, outside the interpreter's lock: 10 ms of a pool 
 
 import threading
 from datetime import date
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -12,57 +13,55 @@ import duckdb
 from kitepipe.model import Contents
 from kitepipe.sql import load
 
+_opening, _local = threading.Lock(), threading.local()
 
-class BodyInspector:
-    """Tell what bodies contain; safe to call from several threads."""
 
-    def __init__(self) -> None:
-        self._database: duckdb.DuckDBPyConnection | None = None
-        self._local = threading.local()
-        self._lock = threading.Lock()
+def inspect_body(body: str) -> Contents:
+    """Return what `body` contains; ValueError where it is no complete success reply.
 
-    def __enter__(self) -> "BodyInspector":
-        return self
+    Safe to call from several threads.
+    """
+    try:
+        return _inspect(body)
+    except duckdb.Error:
+        quoted = _one("staging_quote_infinities", body)[0]
+    if quoted is None:
+        raise ValueError("the body is no JSON, or not all of it")
+    return _inspect(quoted)
 
-    def __exit__(self, *exc: object) -> None:
-        if self._database is not None:
-            self._database.close()
 
-    def inspect(self, body: str) -> Contents:
-        """Return what `body` contains; ValueError where it is no complete success reply."""
-        try:
-            return self._inspect(body)
-        except duckdb.Error:
-            quoted = self._one("staging_quote_infinities", body)[0]
-        if quoted is None:
-            raise ValueError("the body is no JSON, or not all of it")
-        return self._inspect(quoted)
+def _inspect(body: str) -> Contents:
+    status, candles, rows, texts = _one("staging_inspect_body", body)
+    if status != "success" or candles != "ARRAY":
+        raise ValueError("the body is JSON, but no success with candles")
+    counts = None
+    if body.count("{") <= 2 and body.count('+0530"') >= rows:
+        counts = _count(body, texts, rows)
+    if counts is None:
+        texts, counts = _one("staging_inspect_dates", body)
+    held = [(day, n) for text, n in zip(texts, counts, strict=True) if (day := _day(text))]
+    return Contents(rows, tuple(day for day, _ in held), tuple(n for _, n in held))
 
-    def _inspect(self, body: str) -> Contents:
-        status, candles, rows, texts = self._one("staging_inspect_body", body)
-        if status != "success" or candles != "ARRAY":
-            raise ValueError("the body is JSON, but no success with candles")
-        counts = None
-        if body.count("{") <= 2 and body.count('+0530"') >= rows:
-            counts = _count(body, texts, rows)
-        if counts is None:
-            texts, counts = self._one("staging_inspect_dates", body)
-        held = [(day, n) for text, n in zip(texts, counts, strict=True) if (day := _day(text))]
-        return Contents(rows, tuple(day for day, _ in held), tuple(n for _, n in held))
 
-    def _one(self, statement: str, body: str) -> tuple[Any, ...]:
-        row = self._cursor().execute(load(statement), {"body": body}).fetchone()
-        assert row is not None
-        return row
+def _one(statement: str, body: str) -> tuple[Any, ...]:
+    row = _cursor().execute(load(statement), {"body": body}).fetchone()
+    assert row is not None
+    return row
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
-        if cursor is None:
-            with self._lock:
-                if self._database is None:  # most nightly runs of a weekend ask for nothing
-                    self._database = duckdb.connect(":memory:", config={"threads": 1})
-                cursor = self._local.cursor = self._database.cursor()
-        return cursor
+
+def _cursor() -> duckdb.DuckDBPyConnection:
+    """Return this thread's cursor."""
+    if not hasattr(_local, "cursor"):
+        with _opening:
+            _local.cursor = _database().cursor()
+    cursor: duckdb.DuckDBPyConnection = _local.cursor
+    return cursor
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Return the database of this process: most nightly runs of a weekend need none."""
+    return duckdb.connect(":memory:", config={"threads": 1})
 
 
 def _count(body: str, texts: list[str], rows: int) -> list[int] | None:

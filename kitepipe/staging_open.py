@@ -4,8 +4,10 @@ Readers share it: where a process closes a file that it has open twice, the syst
 locks, and a writer elsewhere would come in beside the other reader.
 """
 
+import contextlib
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,7 @@ _TO_THE_LAST_BYTE = {"debug_abort_on_wal_failure": "true"}  # a log that was cut
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
 Cursor = duckdb.DuckDBPyConnection
+Fill = Callable[[Cursor], None]  # puts into a new database what a staging file begins with
 
 
 @dataclass(slots=True)
@@ -57,10 +60,10 @@ _OPENING = threading.Lock()
 _READERS: dict[tuple[int, int], Opened] = {}  # by device and inode: a name may get another file
 
 
-def opened(path: Path, *, read_only: bool) -> Opened:
-    """Open a staging file. Raises StagingBusy, StagingError."""
+def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
+    """Open a staging file, for writing by `fill` made first. Raises StagingBusy, StagingError."""
     if not read_only:
-        database = _attached_whole(path, f"row_group_size {ROW_GROUP}", _PLANNING)
+        database = _attached_whole(path, f"row_group_size {ROW_GROUP}", _PLANNING, fill)
         return Opened(database, Memory(database, PLANNING_MB))
     with _OPENING:
         try:
@@ -109,7 +112,9 @@ def log_of(path: Path) -> Path:
     return beside(path, ".wal")
 
 
-def _attached_whole(path: Path, options: str, config: dict[str, str]) -> Cursor:
+def _attached_whole(
+    path: Path, options: str, config: dict[str, str], fill: Fill | None = None
+) -> Cursor:
     """Attach; StagingError where commits of the log would be left out."""
     if seems_cut(log_of(path)):
         try:
@@ -119,18 +124,40 @@ def _attached_whole(path: Path, options: str, config: dict[str, str]) -> Cursor:
         except StagingError:
             if seems_cut(log_of(path)):
                 raise
-    return _attached(path, options, config)
+    return _attached(path, options, config, fill)
 
 
-def _attached(path: Path, options: str, config: dict[str, str]) -> Cursor:
+def _attached(path: Path, options: str, config: dict[str, str], fill: Fill | None = None) -> Cursor:
     """Attach: the size of row groups can be told nowhere else, and no file keeps it."""
     spill = {"temp_directory": str(beside(path, ".tmp"))}
     database = duckdb.connect(":memory:", config=_CONFIG | config | spill)
     try:
+        if fill:
+            _make(database, path, fill)
         place = os.path.realpath(path)
         database.execute(f"attach ? as staging (type duckdb, {options})", [place])
         database.execute("use staging")
     except duckdb.Error as error:
         database.close()
         raise told(path, error) from error
+    except BaseException:
+        database.close()
+        raise
     return database
+
+
+def _make(database: Cursor, path: Path, fill: Fill) -> None:
+    """Make the file under another name first: killed at any instant, none is left half made."""
+    try:
+        target = path.resolve()
+        draft = draft_of(target)
+        draft.unlink(missing_ok=True)
+        attach_new(database, draft, "staging")
+        fill(database)
+        database.execute("use memory")
+        database.execute("detach staging")
+        with contextlib.suppress(FileExistsError):  # somebody else has made it
+            give_name(draft, target)
+        draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error

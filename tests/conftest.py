@@ -6,6 +6,7 @@ and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in
 """
 
 import atexit
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if (folder := memory()) and not fsync():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "whole")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Search what was imported for garbage no more: 2 % of a run's CPU went there."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

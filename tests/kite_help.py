@@ -11,7 +11,7 @@ from kitepipe.ratelimit import RateLimiter
 from kitepipe.sandbox import Sandbox
 from kitepipe.sandbox.market import Market, Request
 from kitepipe.sandbox.replies import Reply
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 from tests.sandbox_asking import sandbox
 
 WINDOW = Window(date(2026, 10, 1), date(2026, 11, 20))
@@ -44,10 +44,7 @@ def door(
     limiter = limiter or RateLimiter(0, clock=world.clock, sleep=world.sleep)
     defaults = {"api_key": "sandbox_key", "access_token": "sandbox_token", "timeout_s": 5.0}
     told = KiteOptions(kite.url, **{**defaults, **options})
-    with (
-        BodyInspector() as inspector,
-        KiteClientWrapper(told, limiter, inspector.inspect, world.sleep) as client,
-    ):
+    with KiteClientWrapper(told, limiter, inspect_body, world.sleep) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from kitepipe.errors import StagingError
 from kitepipe.model import IST, Instrument, Interval, Reply, Series, Window
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, naive
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 from kitepipe.staging_instruments import take_snapshot
 from kitepipe.staging_replies import SEAL_BYTES, Asked, Rebase, ReplyWriter
 from kitepipe.staging_series import FIRST_EPOCH
@@ -29,7 +29,6 @@ HEADER = (
     "lot_size,instrument_type,segment,exchange"
 )
 Rows = list[tuple[Any, ...]]
-_INSPECTOR = BodyInspector()
 
 
 def series(key: int = 1, interval: Interval = Interval.DAY, *, oi: bool = False) -> Series:
@@ -50,7 +49,7 @@ def body(rows: Sequence[object]) -> str:
 
 def reply(text: str, fetched_at: datetime = NOON) -> Reply:
     """Return what Kite answered, looked into."""
-    return Reply(text, fetched_at, fetched_at, _INSPECTOR.inspect(text))
+    return Reply(text, fetched_at, fetched_at, inspect_body(text))
 
 
 def numbered(staging: Staging, seal_bytes: int = SEAL_BYTES) -> ReplyWriter:

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 from kitepipe.kite import KiteClientWrapper, KiteOptions
 from kitepipe.ratelimit import RateLimiter
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 
 
 def test_a_request_waits_for_its_turn_on_an_open_connection() -> None:
@@ -18,12 +18,9 @@ def test_a_request_waits_for_its_turn_on_an_open_connection() -> None:
 
     limiter = RateLimiter(1, clock=lambda: 2.0 * awake.is_set(), sleep=sleep)
     limiter.wait_if_needed()
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        BodyInspector() as inspector,
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as server:
         options = KiteOptions(f"http://127.0.0.1:{server.getsockname()[1]}", "key", "token")
-        with KiteClientWrapper(options, limiter, inspector.inspect) as client:
+        with KiteClientWrapper(options, limiter, inspect_body) as client:
             asking = Thread(target=client.check_session)
             asking.start()
             assert asleep.wait(10)

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,19 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepipe.model import IST, Contents
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 from tests.staging_help import body, candles
 
 CANDLE = ["2024-01-02T09:15:00+0530", 1, 2, 0.5, 1.5, 10]
 GOOD = body([CANDLE])
 _FIRST, _LAST = datetime.fromisoformat("1995-01-01"), datetime.fromisoformat("2040-01-01")
-
-
-@pytest.fixture(scope="module")
-def inspector() -> Iterator[BodyInspector]:
-    """An inspector for all tests: it keeps nothing."""
-    with BodyInspector() as inspector:
-        yield inspector
 
 
 @st.composite
@@ -42,33 +34,31 @@ def dated(draw: st.DrawFn) -> tuple[object, date]:
 
 
 @given(drawn=st.lists(dated(), max_size=12))
-def test_dates_of_any_form_are_seen(
-    inspector: BodyInspector, drawn: list[tuple[object, date]]
-) -> None:
+def test_dates_of_any_form_are_seen(drawn: list[tuple[object, date]]) -> None:
     """Arrays and objects, sorted or not, at any offset: each IST date, and how many it has."""
     counts = sorted(Counter(day for _, day in drawn).items())
     expected = Contents(len(drawn), tuple(day for day, _ in counts), tuple(n for _, n in counts))
-    assert inspector.inspect(body([candle for candle, _ in drawn])) == expected
+    assert inspect_body(body([candle for candle, _ in drawn])) == expected
 
 
-def test_an_empty_reply_is_an_answer(inspector: BodyInspector) -> None:
+def test_an_empty_reply_is_an_answer() -> None:
     """No candle in the window is a success, with nothing in it."""
-    assert inspector.inspect(body([])) == Contents(0)
+    assert inspect_body(body([])) == Contents(0)
 
 
 @pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "-NaN"])
-def test_a_number_that_json_lacks_costs_no_reply(inspector: BodyInspector, token: str) -> None:
+def test_a_number_that_json_lacks_costs_no_reply(token: str) -> None:
     """One NaN among good candles is a matter for the load: the reply is complete."""
     text = body([CANDLE, [*CANDLE[:4], 987654321, 10]]).replace("987654321", token)
     day = date(2024, 1, 2)
-    assert inspector.inspect(text) == Contents(2, (day,), (2,))
+    assert inspect_body(text) == Contents(2, (day,), (2,))
 
 
 @pytest.mark.parametrize("cut", range(len(GOOD)))
-def test_a_truncated_body_is_refused(inspector: BodyInspector, cut: int) -> None:
+def test_a_truncated_body_is_refused(cut: int) -> None:
     """A body that broke off anywhere is no reply."""
     with pytest.raises(ValueError, match="the body is"):
-        inspector.inspect(GOOD[:cut])
+        inspect_body(GOOD[:cut])
 
 
 WRONG = {
@@ -98,62 +88,60 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_no_complete_success_is_refused(inspector: BodyInspector, what: str) -> None:
+def test_what_is_no_complete_success_is_refused(what: str) -> None:
     """Whatever else comes with status 200, nothing of it is staged."""
     with pytest.raises(ValueError, match="the body is"):
-        inspector.inspect(WRONG[what])
+        inspect_body(WRONG[what])
 
 
 @pytest.mark.parametrize(
     "text", ["2024-W01-1", "20240102", "2024-13-01", "soon", "", 20240102, None, True, ["x"], {}]
 )
-def test_a_date_that_is_none_is_passed_over(inspector: BodyInspector, text: object) -> None:
+def test_a_date_that_is_none_is_passed_over(text: object) -> None:
     """A candle without a date counts as a row, and tells nothing of first and newest sessions."""
     day = date(2024, 1, 2)
-    assert inspector.inspect(body([[text, 1, 1, 1, 1, 1], CANDLE])) == Contents(2, (day,), (1,))
+    assert inspect_body(body([[text, 1, 1, 1, 1, 1], CANDLE])) == Contents(2, (day,), (1,))
 
 
 @given(
     days=st.lists(st.tuples(st.dates(), st.integers(1, 4)), max_size=8, unique_by=lambda d: d[0])
 )
-def test_candles_are_counted_by_date(
-    inspector: BodyInspector, days: list[tuple[date, int]]
-) -> None:
+def test_candles_are_counted_by_date(days: list[tuple[date, int]]) -> None:
     """Minutes in Kite's own form, in any order of days: the quick count is the true one."""
     rows = [
         [f"{day}T09:{m:02}:00+0530", 1, 2, 1, 2, 3] for day, n in days for m in range(15, 15 + n)
     ]
     expected = tuple(zip(*sorted(days), strict=True)) or ((), ())
-    assert inspector.inspect(body(rows)) == Contents(len(rows), *expected)
+    assert inspect_body(body(rows)) == Contents(len(rows), *expected)
 
 
-def test_threads_look_into_bodies_side_by_side(inspector: BodyInspector) -> None:
-    """Pool threads share one inspector: each gets the answer to its own body."""
+def test_threads_look_into_bodies_side_by_side() -> None:
+    """Pool threads share one database: each gets the answer to its own body."""
     days = [date(2024, 1, 1) + timedelta(number) for number in range(60)]
     bodies = [candles(days[: number + 1]) for number in range(60)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(inspector.inspect, bodies))
+        found = list(pool.map(inspect_body, bodies))
     assert [contents.rows for contents in found] == list(range(1, 61))
     assert [contents.newest_sessions[0] for contents in found] == days
 
 
-def test_real_replies_pass(inspector: BodyInspector, real_data: Path) -> None:
+def test_real_replies_pass(real_data: Path) -> None:
     """Replies that Kite has published or sent are complete, and their dates are seen."""
     files = [*(real_data / "wire").glob("historical_*.json")]
     assert files
     for file in files:
         text = file.read_text(encoding="utf-8")
-        contents = inspector.inspect(text)
+        contents = inspect_body(text)
         days = sorted({row[0][:10] for row in json.loads(text)["data"]["candles"]})
         assert contents.rows == len(json.loads(text)["data"]["candles"])
         assert str(contents.first_candle) == days[0]
         assert str(contents.newest_sessions[0]) == days[-1]
 
 
-def test_real_errors_do_not_pass(inspector: BodyInspector, real_data: Path) -> None:
+def test_real_errors_do_not_pass(real_data: Path) -> None:
     """No error body that Kite sends is taken for a reply."""
     files = list((real_data / "wire" / "errors").glob("[345]*"))
     assert files
     for file in files:
         with pytest.raises(ValueError, match="the body is"):
-            inspector.inspect(file.read_text(encoding="utf-8"))
+            inspect_body(file.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from kitepipe.model import Instrument, Interval, Reply, Series, Window, utc_now
 from kitepipe.staging import Staging
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 from kitepipe.staging_replies import Asked, ReplyWriter
 from kitepipe.staging_series import FIRST_EPOCH
 from tests.bench.figures import Figure
@@ -48,13 +48,12 @@ def _commit(path: Path, bodies: Sequence[str]) -> list[float]:
     window = Window(date(2016, 1, 1), date(2016, 2, 29))
     taken = []
     with (
-        BodyInspector() as inspector,
         Staging.write(path, "http://127.0.0.1") as staging,
         ReplyWriter(staging) as writer,
     ):
         for body in bodies:
             now = utc_now()
-            reply = Reply(body, now, now, inspector.inspect(body))
+            reply = Reply(body, now, now, inspect_body(body))
             asked = Asked(series, window, FIRST_EPOCH, now, 1)
             started = perf_counter()
             writer.commit(asked, reply, now.date() - timedelta(days=1))

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from kitepipe.model import Interval
-from kitepipe.staging_inspect import BodyInspector
+from kitepipe.staging_inspect import inspect_body
 from tests.candle_chain import FIRST, LAST, Parsed, define, run
 from tests.soak.life import Soak
 
@@ -26,12 +26,12 @@ _MOST_CHANGES = 4
 def bad_bytes(soak: Soak, number: int) -> None:
     """Damage plain replies: each is refused as no success, or each candle of it has its verdict."""
     draw = soak.draw
-    with duckdb.connect() as database, database.cursor() as cursor, BodyInspector() as inspector:
+    with duckdb.connect() as database, database.cursor() as cursor:
         define(cursor)
         for _ in range(number):
             text = _damaged(draw)
             try:
-                contents = inspector.inspect(text)
+                contents = inspect_body(text)
             except ValueError:
                 soak.counts["replies refused"] += 1
                 continue
