@@ -23,14 +23,17 @@ class _Hand:
         return self.now
 
 
-@given(st.lists(st.floats(0, 2), min_size=1, max_size=60), st.integers(1, 5))
-def test_no_second_admits_more_than_the_limit(pauses: list[float], most: int) -> None:
-    """Any second that ends with an admitted request holds at most N of them."""
+@given(st.lists(st.integers(0, 2048), min_size=1, max_size=60), st.integers(1, 5))
+def test_no_second_admits_more_than_the_limit(pauses: list[int], most: int) -> None:
+    """Any second that ends with an admitted request holds at most N of them.
+
+    Pauses are of 1024ths, which add up to the last bit.
+    """
     clock = _Hand()
     limit = SlidingLimit(most, clock=clock)
     admitted: list[float] = []
     for pause in pauses:
-        clock.now += pause
+        clock.now += pause / 1024
         if limit.admit():
             admitted.append(clock.now)
     for last in admitted:
