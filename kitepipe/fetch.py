@@ -15,6 +15,7 @@ from kitepipe.fetch_intake import Intake, Request
 from kitepipe.fetch_pool import Pool
 from kitepipe.fetch_queue import Job, Lane, batches, in_order
 from kitepipe.fetch_tally import Tally
+from kitepipe.holder import renew
 from kitepipe.kite import KiteClientWrapper
 from kitepipe.model import Reply, utc_now
 from kitepipe.progress import Progress, Silent
@@ -23,6 +24,8 @@ from kitepipe.staging import Staging
 from kitepipe.staging_instruments import dump_date
 from kitepipe.staging_replies import ReplyWriter
 from kitepipe.summary import FetchReport
+
+_SEALS = 64  # of 16 MB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def fetch(
             audience.progress.meter("fetch", tally.planned, "requests") as meter,
         ):
             intake = Intake(cursor, writer, meter, options.margin, tally)
-            _Run(kite, intake, options, audience).work_through(agenda)
+            _Run(kite, staging, intake, options, audience).work_through(agenda)
         tally.check()
     except KitepipeError as error:
         error.report = report()
@@ -93,12 +96,18 @@ class _Run:
     """Who is in the pool and who comes next."""
 
     def __init__(
-        self, kite: KiteClientWrapper, intake: Intake, options: FetchOptions, audience: Audience
+        self,
+        kite: KiteClientWrapper,
+        staging: Staging,
+        intake: Intake,
+        options: FetchOptions,
+        audience: Audience,
     ) -> None:
-        self._kite, self._intake = kite, intake
+        self._kite, self._staging, self._intake = kite, staging, intake
         self._options, self._audience = options, audience
         self._pool: Pool[Request, Reply] = Pool(options.parallel_workers, self._ask)
         self._submitted = 0
+        self._renewed = 0
 
     def work_through(self, agenda: Agenda) -> None:
         size = self._options.batch_size
@@ -127,6 +136,7 @@ class _Run:
             outcome = self._pool.next_outcome(timeout_s=0.5)
             if outcome is not None:
                 self._intake.settle(outcome)
+                self._renew()
                 busy += self._go_on(outcome.job.lane) - 1
 
     def _go_on(self, lane: Lane) -> int:
@@ -151,6 +161,13 @@ class _Run:
         if options.max_requests is not None and sent >= options.max_requests:
             return True
         return options.deadline is not None and options.clock() >= options.deadline
+
+    def _renew(self) -> None:
+        """Take the file anew each GB: DuckDB keeps 17 kB of each seal as long as it is attached."""
+        seals = self._intake.writer.seals
+        is_due = seals - self._renewed >= _SEALS and not self._staging.is_shared
+        if is_due and renew(self._staging):
+            self._renewed = seals
 
     def _save_the_rest(self) -> None:
         """Commit the replies that have come in, whatever ended the run."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from kitepipe.errors import StagingBusy, StagingError
 from kitepipe.model import utc_now
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.2
 _OPENING_S = 1.0  # longer than anybody needs to open the file: who has the queue so long, waits
 Beat = Callable[[int, int, int], None]
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -78,6 +80,22 @@ def unopened(path: Path, *, wait: bool) -> Iterator[None]:
     """Keep every other kitepipe from opening the staging file, unopened: it may be damaged."""
     with _queue(path, wait, alone=True):
         yield
+
+
+def renew(staging: Staging) -> bool:
+    """Take a staging file that is open for writing anew, see `Staging.renew`; no kitepipe gets in.
+
+    Where one waits for the file, or is about to open it, nothing is done: returns False.
+    """
+    try:
+        lock = _open_lock(beside(staging.path, ".lock"))
+    except OSError:
+        return False
+    with _closing(lock):
+        if not _try(lock, fcntl.LOCK_EX):
+            return False
+        _patiently(staging.path, staging.renew, wait=True)
+    return True
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -147,7 +165,7 @@ def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
         yield
 
 
-def _patiently(path: Path, door: Callable[[], Staging], wait: bool) -> Staging:
+def _patiently(path: Path, door: Callable[[], T], wait: bool) -> T:
     told = False
     while True:
         try:

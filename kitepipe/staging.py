@@ -95,6 +95,15 @@ class Staging:
             with translated(self.path):
                 self._file.close()
 
+    def renew(self) -> None:
+        """Let the file go and take it again: what DuckDB keeps of all that was written is freed.
+
+        Cursors stay good; none may be in a transaction. Raises StagingBusy where another process
+        has come in between: to be called again, nothing else is possible before.
+        """
+        with translated(self.path):
+            self._file.reattach()
+
     def cursor(self) -> Cursor:
         """Return a cursor for the calling thread; it knows where archived bodies are."""
         cursor = self._file.database.cursor()

@@ -44,8 +44,7 @@ def _inspect(body: str) -> Contents:
 
 
 def _one(statement: str, body: str) -> tuple[Any, ...]:
-    row = _cursor().execute(load(statement), {"body": body}).fetchone()
-    assert row is not None
+    [row] = _cursor().execute(load(statement), {"body": body}).fetchall()
     return row
 
 

@@ -77,16 +77,15 @@ def take_snapshot(
         with translated(staging.path), transaction(cursor):
             cursor.execute(load("staging_read_dump"), {"path": str(file), "columns": columns})
             cursor.execute(load("staging_judge_dump"), {"odd": odd, "steering": f"[{STEERING}]"})
-            row = cursor.execute(
+            [(snapshot_id,)] = cursor.execute(
                 load("staging_insert_snapshot"),
                 {
                     "taken_at": naive(taken_at),
                     "exchange": exchange,
                     "sha256": hashlib.sha256(dump).hexdigest(),
                 },
-            ).fetchone()
-            assert row is not None
-            return _keep_changes(cursor, row[0], exchange)
+            ).fetchall()
+            return _keep_changes(cursor, snapshot_id, exchange)
 
 
 def _columns(header: bytes, exchange: str) -> dict[str, str]:
@@ -129,9 +128,8 @@ def _keep_changes(
     cursor.execute(load("staging_match_instruments"))
     cursor.execute(load("staging_insert_instruments"), {"snapshot_id": snapshot_id})
     cursor.execute(load("staging_insert_gone"), {"snapshot_id": snapshot_id, "exchange": exchange})
-    counts = cursor.execute(load("staging_count_changes"), {"snapshot_id": snapshot_id}).fetchone()
-    assert counts is not None
-    rows, listed, changed, gone, bad = counts
+    counts = cursor.execute(load("staging_count_changes"), {"snapshot_id": snapshot_id}).fetchall()
+    [(rows, listed, changed, gone, bad)] = counts
     if exchange and not rows and not gone:  # none was ever listed there
         raise UsageError(
             f"exchanges = {exchange}: Kite lists no instrument there; such as NSE, BSE, NFO or MCX"

@@ -24,6 +24,8 @@ from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
 PACK = 2048
 ROW_GROUP = 16 * PACK
 
+_FOR_WRITING = f"row_group_size {ROW_GROUP}"
+
 DRAFT = ".kitepipe-draft"  # a name that nobody gives to a file that is to stay
 
 # A reader loads series side by side: each statement has one thread, and its rows keep their order.
@@ -43,8 +45,21 @@ class Opened:
 
     database: Cursor
     memory: Memory
+    path: Path
     key: tuple[int, int] | None = None
     users: int = 1
+
+    def reattach(self) -> None:
+        """Let the file go and take it again, for writing. Raises StagingBusy, StagingError.
+
+        Where it cannot be taken it is not attached until a further call takes it.
+        """
+        with self.database.cursor() as cursor:
+            try:
+                cursor.execute("use memory")  # what is used cannot be detached
+                cursor.execute("detach database if exists staging")
+            finally:  # an interrupt between the two leaves it attached
+                _attach(cursor, self.path, _FOR_WRITING)
 
     def close(self) -> None:
         """Close it for one user; the last one closes the file."""
@@ -63,8 +78,8 @@ _READERS: dict[tuple[int, int], Opened] = {}  # by device and inode: a name may 
 def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
     """Open a staging file, for writing by `fill` made first. Raises StagingBusy, StagingError."""
     if not read_only:
-        database = _attached_whole(path, f"row_group_size {ROW_GROUP}", _PLANNING, fill)
-        return Opened(database, Memory(database, PLANNING_MB))
+        database = _attached_whole(path, _FOR_WRITING, _PLANNING, fill)
+        return Opened(database, Memory(database, PLANNING_MB), path)
     with _OPENING:
         try:
             found = path.stat()
@@ -75,14 +90,13 @@ def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
             _READERS[key].users += 1
         else:
             database = _attached_whole(path, "read_only", _READING)
-            _READERS[key] = Opened(database, Memory(database, READING_MB), key)
+            _READERS[key] = Opened(database, Memory(database, READING_MB), path, key)
         return _READERS[key]
 
 
 def attach_new(database: Cursor, path: Path, name: str) -> None:
     """Make a new file in a database under a name, and use it."""
-    options = f"type duckdb, row_group_size {ROW_GROUP}"
-    database.execute(f"attach ? as {name} ({options})", [os.path.realpath(path)])
+    _attach(database, path, _FOR_WRITING, name)
     database.execute(f"use {name}")
 
 
@@ -134,16 +148,20 @@ def _attached(path: Path, options: str, config: dict[str, str], fill: Fill | Non
     try:
         if fill:
             _make(database, path, fill)
-        place = os.path.realpath(path)
-        database.execute(f"attach ? as staging (type duckdb, {options})", [place])
+        _attach(database, path, options)
         database.execute("use staging")
-    except duckdb.Error as error:
-        database.close()
-        raise told(path, error) from error
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _attach(cursor: Cursor, path: Path, options: str, name: str = "staging") -> None:
+    try:
+        place = os.path.realpath(path)
+        cursor.execute(f"attach if not exists ? as {name} (type duckdb, {options})", [place])
+    except duckdb.Error as error:
+        raise told(path, error) from error
 
 
 def _make(database: Cursor, path: Path, fill: Fill) -> None:

@@ -61,6 +61,7 @@ class ReplyWriter:
     ) -> None:
         self._path, self._seal_bytes, self._clock = staging.path, seal_bytes, clock
         self._cursor = staging.cursor()
+        self.seals = 0
         next_chunk, next_reply, self._open_bytes, self._newest = self._resume()
         # Taken before a commit, never given back: an interrupt right after it spoils no number.
         self._chunk_ids, self._reply_ids = itertools.count(next_chunk), itertools.count(next_reply)
@@ -175,8 +176,7 @@ class ReplyWriter:
         A file may be an older copy of itself, put back: then the warehouse knows replies that it
         does not, and a reply_id must never be given twice. So they begin with the microsecond.
         """
-        row = self._cursor.execute(load("staging_select_counters")).fetchone()
-        assert row is not None
+        [row] = self._cursor.execute(load("staging_select_counters")).fetchall()
         now_us = (self._clock() - _UNIX_EPOCH) // timedelta(microseconds=1)
         return int(row[0]), max(int(row[1]), now_us), int(row[2]), as_utc(row[3]) or _UNIX_EPOCH
 
@@ -191,6 +191,7 @@ class ReplyWriter:
                 )
             self._open_bytes = 0
             self._checkpoint()
+        self.seals += 1
 
     def _checkpoint(self) -> None:
         """Write the log into the file; a reader in the way puts it off to the next seal."""

@@ -98,7 +98,7 @@ def find_rebase(
     old = _reference(cursor, series, epoch, session)
     if old is None or _as_written(old, session) == _as_written(reply.body, session) != "":
         return None
-    row = cursor.execute(
+    [row] = cursor.execute(
         load("staging_compare_bases"),
         {
             "old": old,
@@ -106,8 +106,7 @@ def find_rebase(
             "session": session,
             "is_day": series.interval is Interval.DAY,
         },
-    ).fetchone()
-    assert row is not None
+    ).fetchall()
     compared, lower, upper, differing, ratio = row
     if not compared or not differing or lower > upper or lower <= 1 <= upper:
         return None
@@ -128,7 +127,7 @@ def _as_written(body: str, session: date) -> str:
 def _reference(
     cursor: duckdb.DuckDBPyConnection, series: Series, epoch: datetime, session: date
 ) -> str | None:
-    row = cursor.execute(
+    found = cursor.execute(
         load("staging_select_reference"),
         {
             "instrument_key": series.instrument_key,
@@ -137,10 +136,12 @@ def _reference(
             "session": session,
             "epoch": naive(epoch),
         },
-    ).fetchone()
-    if row is None or row[0] is None:
-        return row[1] if row else None
-    reply_id = int(row[0])
+    ).fetchall()
+    reply_id: int | None
+    body: str | None
+    reply_id, body = found[0] if found else (None, None)
+    if reply_id is None:
+        return body
     bodies = read_bodies(cursor, [reply_id]) or read_archived_bodies(cursor, [reply_id])
     return bodies[reply_id].decode()
 

@@ -116,6 +116,5 @@ def wanted_futures(cursor: Cursor) -> list[int]:
 
 
 def _count(cursor: Cursor, query: str) -> int:
-    row = cursor.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
+    [(number,)] = cursor.execute(query).fetchall()
+    return int(number)

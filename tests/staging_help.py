@@ -176,6 +176,7 @@ def refusal(path: Path, *, read: bool) -> StagingError:
 PRELUDE = f"""
 import os, sys, time
 from pathlib import Path
+from kitepipe.errors import StagingBusy
 from kitepipe.holder import asking, reading, writing
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, naive
