@@ -58,8 +58,12 @@ class Opened:
             try:
                 cursor.execute("use memory")  # what is used cannot be detached
                 cursor.execute("detach database if exists staging")
-            finally:  # an interrupt between the two leaves it attached
                 _attach(cursor, self.path, _FOR_WRITING)
+            except StagingBusy:
+                raise
+            except BaseException:  # who is interrupted has replies to commit first
+                _attach(cursor, self.path, _FOR_WRITING)
+                raise
 
     def close(self) -> None:
         """Close it for one user; the last one closes the file."""

@@ -1,5 +1,6 @@
 """A long fetch takes its file anew now and then: memory is freed, and nobody gets in between."""
 
+import signal
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from kitepipe import fetch as stage
 from kitepipe import pipeline
+from kitepipe.errors import StagingBusy
 from kitepipe.holder import renew, writing
 from kitepipe.model import Window
 from kitepipe.plan import Bounds
@@ -131,6 +133,51 @@ def test_a_stranger_that_gets_in_is_waited_for(tmp_path: Path) -> None:
         taking.join(30)
         assert not taking.is_alive()
         _stage(writer, 1)
+    assert stored(path, "select count(*) from body") == [(2,)]
+
+
+def test_an_interrupt_at_any_instant_leaves_the_file_open(tmp_path: Path) -> None:
+    """Who ends a fetch just then has its last replies committed, as at any other time."""
+    path = tmp_path / "a.duckdb"
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with (
+            writing(path, API_ROOT, "fetch", wait=False) as (staging, _),
+            ReplyWriter(staging, seal_bytes=500) as writer,
+        ):
+            for number in range(100):
+                signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0001 * number)
+                with pytest.raises((KeyboardInterrupt, RuntimeError)):  # DuckDB makes it the other
+                    _renew_for_ever(staging)
+                _stage(writer, number)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert stored(path, "select count(*) from body") == [(100,)]
+
+
+def _renew_for_ever(staging: Staging) -> None:
+    while True:
+        renew(staging)
+
+
+def test_what_a_stranger_has_taken_is_told(tmp_path: Path) -> None:
+    """A fetch that is ended while it waits for another program cannot commit, and says why."""
+    path = tmp_path / "a.duckdb"
+    with Staging.write(path, API_ROOT) as staging, ReplyWriter(staging) as writer:
+        _stage(writer, 0)
+        with other(STRANGER, path) as process:
+            while True:
+                try:
+                    staging.renew()
+                except StagingBusy:
+                    break
+            assert process.heard() == "in"
+            with pytest.raises(StagingBusy, match="another program has taken it; what was staged"):
+                _stage(writer, 1)
+            process.tell()
+            assert process.end() == 0
+        staging.renew()
+        _stage(writer, 2)
     assert stored(path, "select count(*) from body") == [(2,)]
 
 
