@@ -134,7 +134,7 @@ def test_a_signal_ends_a_real_process_with_130(number: signal.Signals, verb: str
         process.send_signal(number)
         _, words = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert words.strip().startswith("interrupted: staged work is kept")
+    assert words.strip().startswith("interrupted: what is staged and loaded is kept")
 
 
 _REPORTER = dedent(

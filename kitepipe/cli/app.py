@@ -107,7 +107,7 @@ def _guarded(run: Callable[[], Any]) -> int:
         tell(f"error: {error}")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        tell("interrupted: staged work is kept; the same command goes on from there")
+        tell("interrupted: what is staged and loaded is kept; run the same command again")
         return EXIT_INTERRUPTED
     except Exception:
         tell(traceback.format_exc() + "error: this is a bug in kitepipe; please report it")

@@ -97,7 +97,7 @@ def _snapshot(report: SnapshotReport) -> list[str]:
     return _rows(
         [
             Row("instruments", report.rows),
-            Row("listed", report.listed, "that the dump before did not have"),
+            Row("listed", report.listed, "that were not listed before"),
             Row("changed", report.changed),
             Row("gone", report.gone),
         ]
