@@ -74,7 +74,7 @@ Commands:
      11  Kite unreachable, or every instrument failed
      12  staging: held by another process, damaged, foreign, or disk full
      13  warehouse: unreachable, or the schema is missing
-    130  interrupted; staged work is kept
+    130  interrupted; what is staged and loaded is kept
 """
 
 

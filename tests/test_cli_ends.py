@@ -69,7 +69,7 @@ def test_an_interrupt_is_exit_130_and_comforts(failing: click.Group) -> None:
     """Ctrl-C is no failure: what is staged stays staged."""
     result = CliRunner().invoke(failing, ["end", "interrupt"])
     assert result.exit_code == 130
-    assert "staged work is kept" in result.stderr
+    assert "what is staged and loaded is kept" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_an_interrupt_ends_it_soon_and_keeps_what_is_staged(tmp_path: Path, sent
             took = time.monotonic() - started
     assert running.returncode == 130, told
     assert took < 2
-    assert b"staged work is kept" in told
+    assert b"what is staged and loaded is kept" in told
     assert rows(staging, "select count(*) > 0 from reply") == [(True,)]
     assert not (tmp_path / "s.duckdb.run.json").exists()
 
