@@ -25,7 +25,7 @@ from kitepipe.staging_instruments import dump_date
 from kitepipe.staging_replies import ReplyWriter
 from kitepipe.summary import FetchReport
 
-_SEALS = 64  # of 16 MB each
+_SEALS_A_SPELL = 64  # of 16 MB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +163,12 @@ class _Run:
         return options.deadline is not None and options.clock() >= options.deadline
 
     def _renew(self) -> None:
-        """Take the file anew each GB: DuckDB keeps 17 kB of each seal as long as it is attached."""
+        """Take the file anew each GB: DuckDB keeps 17 kB of each seal as long as it is attached.
+
+        Not where somebody loads from it in this process.
+        """
         seals = self._intake.writer.seals
-        is_due = seals - self._renewed >= _SEALS and not self._staging.is_shared
+        is_due = seals - self._renewed >= _SEALS_A_SPELL and not self._staging.is_shared
         if is_due and renew(self._staging):
             self._renewed = seals
 
@@ -173,5 +176,5 @@ class _Run:
         """Commit the replies that have come in, whatever ended the run."""
         self._pool.close()
         while (outcome := self._pool.next_outcome(timeout_s=0)) is not None:
-            if outcome.result is not None:
+            if outcome.result is not None and self._staging.is_attached:
                 self._intake.settle(outcome)

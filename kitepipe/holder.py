@@ -85,17 +85,17 @@ def unopened(path: Path, *, wait: bool) -> Iterator[None]:
 def renew(staging: Staging) -> bool:
     """Take a staging file that is open for writing anew, see `Staging.renew`; no kitepipe gets in.
 
-    Where one waits for the file, or is about to open it, nothing is done: returns False.
+    Where one waits for the file, or is about to open it, nothing is done: returns False. Any other
+    program that has got in is waited for.
     """
     try:
-        lock = _open_lock(beside(staging.path, ".lock"))
+        lock = _open_lock(beside(staging.place, ".lock"))
     except OSError:
         return False
     with _closing(lock):
         if not _try(lock, fcntl.LOCK_EX):
             return False
-        _patiently(staging.path, staging.renew, wait=True)
-    return True
+        return _patiently(staging.path, staging.renew, wait=True)
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -87,7 +87,6 @@ class _Loading:
 
     def __init__(self, ready: Fetching, settings: Settings, progress: Progress) -> None:
         self._staging, self._settings, self._progress = ready.staging, settings, progress
-        self._staging.is_shared = True
         self._futures = ready.agenda.futures
         self._loader: Loader | None = None
         self._ids: InstrumentIds = {}
@@ -103,6 +102,7 @@ class _Loading:
         except WarehouseError as error:
             log.error("%s; nothing is loaded, fetching goes on", error)
             self.error = error
+        self._staging.is_shared = self._loader is not None
         return self
 
     def __exit__(

@@ -95,14 +95,26 @@ class Staging:
             with translated(self.path):
                 self._file.close()
 
-    def renew(self) -> None:
+    @property
+    def place(self) -> Path:
+        """The file itself, whatever link or folder led to it."""
+        return self._file.path
+
+    @property
+    def is_attached(self) -> bool:
+        """False where `renew` has let the file go and could not take it again."""
+        return self._file.is_attached
+
+    def renew(self) -> bool:
         """Let the file go and take it again: what DuckDB keeps of all that was written is freed.
 
-        Cursors stay good; none may be in a transaction. Raises StagingBusy where another process
-        has come in between: to be called again, nothing else is possible before.
+        False where its name is not its own any more: nothing is done. Cursors stay good; none may
+        be in a transaction, or have a result that is not fetched to its end. Raises StagingBusy
+        where another process has come in between: to be called again, nothing else is possible
+        before. StagingError where it cannot be taken again.
         """
         with translated(self.path):
-            self._file.reattach()
+            return self._file.reattach()
 
     def cursor(self) -> Cursor:
         """Return a cursor for the calling thread; it knows where archived bodies are."""

@@ -12,7 +12,6 @@ from kitepipe.errors import StagingBusy, StagingError
 ADVICE = "see that it and its folder can be read and written"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
 _BROKEN = ("read enough bytes", "may be corrupt", "Failed to read WAL", "marked as encrypted")
-_LET_GO = 'Catalog "staging" does not exist'
 _DAMAGED = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
 
 
@@ -32,8 +31,7 @@ def is_the_files(error: duckdb.Error) -> bool:
 
     A wrong checksum comes as a bare `Error`, a full disk in a commit as TransactionException.
     """
-    is_taken = _LET_GO in str(error)
-    return is_taken or is_damage(error) or isinstance(error, duckdb.OperationalError)
+    return is_damage(error) or isinstance(error, duckdb.OperationalError)
 
 
 def is_damage(error: BaseException | None) -> bool:
@@ -53,11 +51,6 @@ def told(path: Path, error: duckdb.Error) -> StagingError:
         who = f"process {holder[1]}" if holder else "another process"
         return StagingBusy(
             f"staging {path}: held by {who}; wait for it, or use --wait where the command has it"
-        )
-    if _LET_GO in text:
-        return StagingBusy(
-            f"staging {path}: another program has taken it; what was staged is in it, the same "
-            "command goes on from there when that is done"
         )
     if isinstance(error, duckdb.ResourceInUseException):  # to wait for it may be to wait for ever
         return StagingError(f"staging {path}: held by this very process; close it first")

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from kitepipe.errors import StagingBusy, StagingError
-from kitepipe.staging_errors import ADVICE, told
+from kitepipe.staging_errors import ADVICE, told, translated
 from kitepipe.staging_log import seems_cut
 from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
 
@@ -36,6 +36,7 @@ _TO_THE_LAST_BYTE = {"debug_abort_on_wal_failure": "true"}  # a log that was cut
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 
 Cursor = duckdb.DuckDBPyConnection
+Inode = tuple[int, int]  # and its device before it
 Fill = Callable[[Cursor], None]  # puts into a new database what a staging file begins with
 
 
@@ -45,57 +46,77 @@ class Opened:
 
     database: Cursor
     memory: Memory
-    path: Path
-    key: tuple[int, int] | None = None
+    path: Path  # the file itself, whatever link or folder led to it
+    inode: Inode
     users: int = 1
+    is_attached: bool = True
 
-    def reattach(self) -> None:
-        """Let the file go and take it again, for writing. Raises StagingBusy, StagingError.
+    def reattach(self) -> bool:
+        """Let the file go and take it again, for writing; False where its name is not its own now.
 
-        Where it cannot be taken it is not attached until a further call takes it.
+        Raises StagingBusy where somebody came in between, StagingError. It is not attached then,
+        until a further call takes it.
         """
+        if self.is_attached and not self._has_its_name():
+            return False
         with self.database.cursor() as cursor:
             try:
                 cursor.execute("use memory")  # what is used cannot be detached
+                self.is_attached = False
                 cursor.execute("detach database if exists staging")
-                _attach(cursor, self.path, _FOR_WRITING)
+                self._take(cursor)
             except StagingBusy:
                 raise
             except BaseException:  # who is interrupted has replies to commit first
-                _attach(cursor, self.path, _FOR_WRITING)
+                with contextlib.suppress(StagingError):
+                    self._take(cursor)
                 raise
+        return True
+
+    def _take(self, cursor: Cursor) -> None:
+        _attach(cursor, self.path, _FOR_WRITING, verb="attach if not exists")
+        if not self._has_its_name():
+            raise StagingError(f"staging {self.path}: it was moved or replaced amid a fetch")
+        self.is_attached = True
+
+    def _has_its_name(self) -> bool:
+        try:
+            return _inode(self.path) == self.inode
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close it for one user; the last one closes the file."""
         with _OPENING:
             self.users -= 1
             if self.users == 0:
-                if self.key:
-                    del _READERS[self.key]
+                if _READERS.get(self.inode) is self:
+                    del _READERS[self.inode]
                 self.database.close()
 
 
 _OPENING = threading.Lock()
-_READERS: dict[tuple[int, int], Opened] = {}  # by device and inode: a name may get another file
+_READERS: dict[Inode, Opened] = {}  # a name may get another file
 
 
 def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
     """Open a staging file, for writing by `fill` made first. Raises StagingBusy, StagingError."""
     if not read_only:
         database = _attached_whole(path, _FOR_WRITING, _PLANNING, fill)
-        return Opened(database, Memory(database, PLANNING_MB), path)
+        place = Path(os.path.realpath(path))
+        return Opened(database, Memory(database, PLANNING_MB), place, _inode(place))
     with _OPENING:
         try:
-            found = path.stat()
+            place = Path(os.path.realpath(path))
+            inode = _inode(place)
         except OSError as error:
             raise StagingError(f"staging {path}: {error.strerror}; {ADVICE}") from error
-        key = found.st_dev, found.st_ino
-        if key in _READERS:
-            _READERS[key].users += 1
+        if inode in _READERS:
+            _READERS[inode].users += 1
         else:
             database = _attached_whole(path, "read_only", _READING)
-            _READERS[key] = Opened(database, Memory(database, READING_MB), path, key)
-        return _READERS[key]
+            _READERS[inode] = Opened(database, Memory(database, READING_MB), place, inode)
+        return _READERS[inode]
 
 
 def attach_new(database: Cursor, path: Path, name: str) -> None:
@@ -160,12 +181,19 @@ def _attached(path: Path, options: str, config: dict[str, str], fill: Fill | Non
     return database
 
 
-def _attach(cursor: Cursor, path: Path, options: str, name: str = "staging") -> None:
+def _attach(
+    cursor: Cursor, path: Path, options: str, name: str = "staging", verb: str = "attach"
+) -> None:
     try:
         place = os.path.realpath(path)
-        cursor.execute(f"attach if not exists ? as {name} (type duckdb, {options})", [place])
+        cursor.execute(f"{verb} ? as {name} (type duckdb, {options})", [place])
     except duckdb.Error as error:
         raise told(path, error) from error
+
+
+def _inode(path: Path) -> Inode:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _make(database: Cursor, path: Path, fill: Fill) -> None:
@@ -175,9 +203,10 @@ def _make(database: Cursor, path: Path, fill: Fill) -> None:
         draft = draft_of(target)
         draft.unlink(missing_ok=True)
         attach_new(database, draft, "staging")
-        fill(database)
-        database.execute("use memory")
-        database.execute("detach staging")
+        with translated(path):
+            fill(database)
+            database.execute("use memory")
+            database.execute("detach staging")
         with contextlib.suppress(FileExistsError):  # somebody else has made it
             give_name(draft, target)
         draft.unlink(missing_ok=True)

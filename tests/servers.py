@@ -37,45 +37,47 @@ class Server:
     def template(self) -> Iterator["Template"]:
         """Make a database to copy from; TimescaleDB takes 0.5 s to create, a copy 0.03 s."""
         name = f"kitepipe_test_template_{token_hex(4)}"
-        with looking(self.dsn) as look, _made(look, name, ""):
+        with looking(self.dsn) as look:
+            _do(look, "create database {}", name)
+        try:
             if self.timescale:
                 with looking(make_dsn(self.dsn, dbname=name)) as inside:
                     inside("create extension if not exists timescaledb")
-            # The extension's scheduler connects to every database that lets it, and a database
-            # with a connection cannot be copied.
-            _do(look, "alter database {} allow_connections false", name)
-            look(_TERMINATE, name)
-            yield Template(self, name, look)
+            with looking(self.dsn) as look:
+                # The extension's scheduler connects to every database that lets it, and a
+                # database with a connection cannot be copied.
+                _do(look, "alter database {} allow_connections false", name)
+                look(_TERMINATE, name)
+            yield Template(self, name)
+        finally:
+            self.drop(name)
+
+    def drop(self, name: str) -> None:
+        """Drop a database and whatever is still connected to it."""
+        with looking(self.dsn) as look:
+            _do(look, "drop database if exists {} with (force)", name)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A database that others are copied from; `look` is a connection to the maintenance one."""
+    """A database that others are copied from."""
 
     server: Server
     name: str
-    look: Look
 
     @contextmanager
     def database(self, tablespace: str = "pg_default") -> Iterator[str]:
         """Lend a fresh database: yields its DSN, drops it afterwards."""
         name = f"kitepipe_test_{token_hex(6)}"
-        self.look(_TERMINATE, self.name)
-        with _made(self.look, name, "template {} tablespace {}", self.name, tablespace):
+        with looking(self.server.dsn) as look:
+            look(_TERMINATE, self.name)
+            _do(look, "create database {} template {} tablespace {}", name, self.name, tablespace)
             zone = sql.Literal(self.server.timezone)
-            alter = sql.SQL("alter database {} set timezone = {}")
-            self.look(alter.format(sql.Identifier(name), zone))
+            look(sql.SQL("alter database {} set timezone = {}").format(sql.Identifier(name), zone))
+        try:
             yield make_dsn(self.server.dsn, dbname=name)
-
-
-@contextmanager
-def _made(look: Look, name: str, how: str, *names: str) -> Iterator[None]:
-    """Create a database; drop it at the end, and whatever is still connected to it."""
-    _do(look, f"create database {{}} {how}", name, *names)
-    try:
-        yield
-    finally:
-        _do(look, "drop database {} with (force)", name)
+        finally:
+            self.server.drop(name)
 
 
 _TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"

@@ -196,6 +196,18 @@ def test_how_many_dates_are_searched_at_once_does_not_matter(
     assert {one.key[0] for one in whole if one.short} >= {1, 3, 4}
 
 
+def test_days_are_short_where_a_span_has_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last span is of two days, on which one of three has fewer candles than ever before."""
+    monkeypatch.setattr(staging_gaps, "_DATES_AT_ONCE", 1)  # three series: spans of 62 days
+    with _staging() as (writer, cursor):
+        for key in (1, 2, 3):
+            counts = {n: 5 if key == 1 and n > 60 else 8 for n in range(63)}
+            window = Window(_day(0), _day(62))
+            commit(writer, series(key, Interval.MINUTE_5), window, _minutes(counts))
+        found = find_gaps(cursor)
+    assert [one.window.first for one in found if one.short] == [_day(61), _day(62)]
+
+
 @pytest.mark.parametrize(("edge", "place", "farthest"), [(60, 10, 91), (61, 31, 30)])
 def test_the_farthest_day_of_a_stretch_is_seen_from_another_span(
     edge: int, place: int, farthest: int, monkeypatch: pytest.MonkeyPatch

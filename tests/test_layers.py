@@ -229,3 +229,10 @@ def test_the_linter_knows_the_rooms_too() -> None:
     unknown = [name for name in ("duckdb", "psycopg2", "requests", "kiteconnect", "rich")
                if f'"{name}".msg' not in pyproject]  # fmt: skip
     assert unknown == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "staging" in path.name], ids=_ids)
+def test_no_result_of_staging_is_left_half_read(path: Path) -> None:
+    """It would keep its transaction, and open the file that a long fetch lets go of."""
+    called = {node.attr for node in ast.walk(_tree(path)) if isinstance(node, ast.Attribute)}
+    assert called.isdisjoint({"fetchone", "fetchmany"})

@@ -57,6 +57,27 @@ except StagingError as error:
     assert found[: len(committed)] == [(int(reply_id),) for reply_id in committed]
 
 
+@pytest.mark.parametrize("most", [13_000, 100_000])
+def test_a_file_that_finds_no_room_is_not_made(tmp_path: Path, most: int) -> None:
+    """Of the name that it was to have there is nothing, and with room the next run makes it."""
+    path = tmp_path / "kitepipe.duckdb"
+    make = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from kitepipe.errors import StagingError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    Staging.write(Path(sys.argv[1]), API_ROOT).close()
+except StagingError as error:
+    say(error)
+"""
+    with other(make, path, most) as process:
+        said = process.heard()
+    assert said.startswith(f"staging {path}: no room left on its disk")
+    assert not path.exists()
+    Staging.write(path, API_ROOT).close()
+
+
 @pytest.mark.parametrize("death", ["os._exit(9)", "os.kill(os.getpid(), 9)"])
 def test_a_killed_writer_leaves_all_that_it_committed(tmp_path: Path, death: str) -> None:
     """Killed at any instant: all replies are there, read-only at once, and the next run goes on."""

@@ -1,26 +1,29 @@
-"""A long fetch takes its file anew now and then: memory is freed, and nobody gets in between."""
+"""A staging file that its writer takes anew: memory is freed, and nobody gets in between."""
 
+import contextlib
 import signal
-from datetime import date
-from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
-from kitepipe import fetch as stage
-from kitepipe import pipeline
 from kitepipe.errors import StagingBusy
 from kitepipe.holder import renew, writing
 from kitepipe.model import Window
-from kitepipe.plan import Bounds
-from kitepipe.progress import Silent
 from kitepipe.staging import Staging
+from kitepipe.staging_open import ROW_GROUP, log_of
 from kitepipe.staging_replies import ReplyWriter
-from tests.fetch_help import coverage, fetch, settings_for
-from tests.load_help import day, with_schema
-from tests.sandbox_asking import ist, sandbox
-from tests.staging_help import API_ROOT, candles, commit, other, series, stored
+from tests.load_help import day
+from tests.staging_help import (
+    API_ROOT,
+    Rows,
+    candles,
+    commit,
+    other,
+    row_groups,
+    series,
+    stored,
+)
 
 TRYING = """
 path, over = Path(sys.argv[1]), Path(sys.argv[2])
@@ -121,7 +124,7 @@ def test_a_stranger_that_gets_in_is_waited_for(tmp_path: Path) -> None:
         other(STRANGER, path) as process,
     ):
         _stage(writer, 0)
-        taking = Thread(target=keep_on)
+        taking = Thread(target=keep_on, daemon=True)
         taking.start()
         try:
             assert process.heard() == "in"
@@ -160,62 +163,75 @@ def _renew_for_ever(staging: Staging) -> None:
         renew(staging)
 
 
-def test_what_a_stranger_has_taken_is_told(tmp_path: Path) -> None:
-    """A fetch that is ended while it waits for another program cannot commit, and says why."""
+def test_who_is_interrupted_while_a_stranger_has_the_file_ends(tmp_path: Path) -> None:
+    """A fetch that is ended just then cannot commit what has come, and waits for nobody."""
     path = tmp_path / "a.duckdb"
     with Staging.write(path, API_ROOT) as staging, ReplyWriter(staging) as writer:
         _stage(writer, 0)
         with other(STRANGER, path) as process:
-            while True:
-                try:
+            while staging.is_attached:
+                with contextlib.suppress(StagingBusy):
                     staging.renew()
-                except StagingBusy:
-                    break
             assert process.heard() == "in"
-            with pytest.raises(StagingBusy, match="another program has taken it; what was staged"):
-                _stage(writer, 1)
+            with pytest.raises(StagingBusy, match=f"held by process {process.pid}"):
+                staging.renew()
             process.tell()
             assert process.end() == 0
-        staging.renew()
-        _stage(writer, 2)
+        assert staging.renew()
+        _stage(writer, 1)
     assert stored(path, "select count(*) from body") == [(2,)]
 
 
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """The writer seals after each few replies; the file is taken anew at each seal, and noted."""
-    noted = []
-
-    def note(staging: Staging) -> bool:
-        noted.append(renew(staging))
-        return noted[-1]
-
-    monkeypatch.setattr(stage, "ReplyWriter", partial(ReplyWriter, seal_bytes=2000))
-    monkeypatch.setattr(stage, "_SEALS", 1)
-    monkeypatch.setattr(stage, "renew", note)
-    return noted
-
-
-def test_a_fetch_goes_on_in_a_file_that_it_takes_anew(tmp_path: Path, taken: list[bool]) -> None:
-    """First downloads, and a night that compares with what is staged: as without."""
-    with sandbox(now=ist(2026, 7, 1, 20), other_rate_limit=1000) as kite:
-        settings = settings_for(kite, tmp_path / "a.duckdb")
-        fetch(kite, settings)
-        kite.set_now(ist(2026, 7, 3, 20))
-        report = fetch(kite, settings)
-        whole = coverage(settings.staging)
-    assert report.failures == []
-    assert taken.count(True) > 5
-    assert [len(windows) for windows in whole.values()] == [1, 1, 1]
-    assert {windows[0].last for windows in whole.values()} == {date(2026, 7, 3)}
+@pytest.mark.parametrize("other_file", [False, True])
+def test_a_file_that_was_moved_is_kept_to_the_end(tmp_path: Path, other_file: bool) -> None:
+    """What an open file is called meanwhile is no matter: it is not let go."""
+    path, away, another = (tmp_path / f"{name}.duckdb" for name in "abc")
+    Staging.write(another, API_ROOT).close()
+    with (
+        writing(path, API_ROOT, "fetch", wait=False) as (staging, _),
+        ReplyWriter(staging, seal_bytes=500) as writer,
+    ):
+        _stage(writer, 0)
+        path.rename(away)
+        if other_file:
+            another.rename(path)
+        assert not renew(staging)
+        _stage(writer, 1)
+    assert stored(away, "select count(*) from body") == [(2,)]
+    assert path.exists() == other_file
+    assert stored(path if other_file else another, "select count(*) from body") == [(0,)]
 
 
-def test_a_run_whose_loaders_read_the_file_keeps_it(
-    tmp_path: Path, timescale_dsn: str, taken: list[bool]
+def test_a_fetch_from_another_folder_finds_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What loads beside the fetch shares its database: nothing is let go under its hands."""
-    with sandbox(now=ist(2026, 7, 1, 20), other_rate_limit=1000) as kite:
-        settings = settings_for(kite, tmp_path / "a.duckdb", dsn=with_schema(timescale_dsn))
-        report = pipeline.run(settings, Bounds(), Silent(), clock=lambda: kite.now)
-    assert (report.fetch.failures, report.load.failures, report.exit_code) == ([], [], 0)
-    assert taken == []
+    """A relative path leads to the file of the folder in which it was opened."""
+    monkeypatch.chdir(tmp_path)
+    with writing(Path("a.duckdb"), API_ROOT, "fetch", wait=False) as (staging, _):
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        assert renew(staging)
+        assert list((tmp_path / "other").iterdir()) == []
+        monkeypatch.chdir(tmp_path)
+
+
+def test_what_was_kept_of_it_is_freed_and_seals_stay_whole(tmp_path: Path) -> None:
+    """The file is attached anew, its log is gone, and row groups are of a seal's size."""
+    path = tmp_path / "a.duckdb"
+    with (
+        writing(path, API_ROOT, "fetch", wait=False) as (staging, _),
+        ReplyWriter(staging, seal_bytes=500) as writer,
+    ):
+        for number in range(6):
+            _stage(writer, number)
+            before = _attached_as(staging)
+            assert renew(staging)
+            assert _attached_as(staging) != before
+            assert not log_of(path).exists()
+    assert row_groups(path) == {ROW_GROUP}
+
+
+def _attached_as(staging: Staging) -> Rows:
+    with staging.cursor() as cursor:
+        query = "select database_oid from duckdb_databases() where database_name = 'staging'"
+        return cursor.execute(query).fetchall()
