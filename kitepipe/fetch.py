@@ -165,7 +165,8 @@ class _Run:
     def _renew(self) -> None:
         """Take the file anew each GB: DuckDB keeps 17 kB of each seal as long as it is attached.
 
-        Not where somebody loads from it in this process.
+        36,500 replies of 1 MB so take 230 MB of memory, and took 255. Not where somebody loads from
+        the file in this process.
         """
         seals = self._intake.writer.seals
         is_due = seals - self._renewed >= _SEALS_A_SPELL and not self._staging.is_shared
