@@ -49,7 +49,7 @@ def holes_since(staging: Staging, keys: Sequence[SeriesKey], since: date | None)
     with translated(staging.path), staging.cursor() as cursor:
         with nullcontext() if staging.is_shared else staging.sparing():
             found = find_gaps(cursor, keys, since)
-        return _with_times(cursor, [one for one in found if one.gap.kind is GapKind.HOLE])
+        return _with_times(cursor, found)
 
 
 def _with_times(cursor: Cursor, found: Sequence[StagedGap]) -> list[Gap]:
@@ -72,7 +72,7 @@ def repair_jobs(
     wanted = _unanswered(known, failed_windows(cursor))
     today = horizon.now.astimezone(IST).date()
     for one in find_gaps(cursor, list(all_series)):
-        if one.gap.kind is GapKind.HOLE and one.asked and one.asked < today:
+        if one.asked and one.asked < today:
             wanted.setdefault(one.key, []).append(one.window)
     jobs = (
         _job(one, known.get(key, StagedKnowledge(Known())), wanted[key], horizon)

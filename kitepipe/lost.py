@@ -105,6 +105,8 @@ def new_losses(settings: Settings, today: date, cursor: Cursor) -> list[Failure]
 
 
 def _gone(settings: Settings, today: date, cursor: Cursor) -> list[tuple[Any, ...]]:
+    if not cursor.execute("from instrument where gone limit 1").fetchall():
+        return []  # 13 ms less, while Kite has dropped nothing yet
     predicate, parameters = wanted_instruments(settings, today).duckdb()
     query = load("staging_select_lost").format(predicate=predicate)
     intervals = {"intervals": [interval.value for interval in settings.candle_interval]}

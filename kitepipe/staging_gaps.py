@@ -54,7 +54,7 @@ class FailedWindow:
 def find_gaps(
     cursor: Cursor, keys: Sequence[SeriesKey] | None = None, since: date | None = None
 ) -> list[StagedGap]:
-    """Return the gaps of these series (None: of all), by name and date; with `since`, from then on.
+    """Return all gaps by name and date, or the holes of these series; with `since`, from then on.
 
     Windows that failed or were never asked are not among them: see `failed_windows`.
     """
@@ -65,16 +65,29 @@ def find_gaps(
         "series": {name: wanted.get(name) for name in names},
         "day": {"since": since - _CONTEXT if since else None},
     }
+    rows = _search(cursor, parameters, holes_only=keys is not None)
+    for table in _TABLES:  # they take memory that a load may need
+        cursor.execute(f"drop table if exists temp.gap_{table}")
+    found = [_gap(row) for row in rows if since is None or row[7] >= since]
+    return [one for one in found if keys is None or one.gap.kind is GapKind.HOLE]
+
+
+def _search(
+    cursor: Cursor, parameters: dict[str, dict[str, object]], *, holes_only: bool
+) -> list[tuple[Any, ...]]:
     for table in _TABLES:
         cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
         if table == "short":
             _find_short(cursor)
-    rows = cursor.execute(
+        if table == "candidate" and holes_only and not _has_rows(cursor, table):
+            return []  # what would follow takes a third of the time, for nothing
+    return cursor.execute(
         load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
     ).fetchall()
-    for table in _TABLES:  # they take memory that a load may need
-        cursor.execute(f"drop table temp.gap_{table}")
-    return [_gap(row) for row in rows if since is None or row[7] >= since]
+
+
+def _has_rows(cursor: Cursor, table: str) -> bool:
+    return bool(cursor.execute(f"from temp.gap_{table} limit 1").fetchall())
 
 
 def _find_short(cursor: Cursor) -> None:
