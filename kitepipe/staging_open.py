@@ -24,8 +24,6 @@ from kitepipe.staging_memory import PLANNING_MB, READING_MB, Memory
 PACK = 2048
 ROW_GROUP = 16 * PACK
 
-_FOR_WRITING = f"row_group_size {ROW_GROUP}"
-
 DRAFT = ".kitepipe-draft"  # a name that nobody gives to a file that is to stay
 
 # A reader loads series side by side: each statement has one thread, and its rows keep their order.
@@ -74,7 +72,7 @@ class Opened:
         return True
 
     def _take(self, cursor: Cursor) -> None:
-        _attach(cursor, self.path, _FOR_WRITING, verb="attach if not exists")
+        _attach(cursor, self.path, _for_writing(), verb="attach if not exists")
         if not self._has_its_name():
             raise StagingError(f"staging {self.path}: it was moved or replaced amid a fetch")
         self.is_attached = True
@@ -102,7 +100,7 @@ _READERS: dict[Inode, Opened] = {}  # a name may get another file
 def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
     """Open a staging file, for writing by `fill` made first. Raises StagingBusy, StagingError."""
     if not read_only:
-        database = _attached_whole(path, _FOR_WRITING, _PLANNING, fill)
+        database = _attached_whole(path, _for_writing(), _PLANNING, fill)
         place = Path(os.path.realpath(path))
         return Opened(database, Memory(database, PLANNING_MB), place, _inode(place))
     with _OPENING:
@@ -121,7 +119,7 @@ def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
 
 def attach_new(database: Cursor, path: Path, name: str) -> None:
     """Make a new file in a database under a name, and use it."""
-    _attach(database, path, _FOR_WRITING, name)
+    _attach(database, path, _for_writing(), name)
     database.execute(f"use {name}")
 
 
@@ -179,6 +177,10 @@ def _attached(path: Path, options: str, config: dict[str, str], fill: Fill | Non
         database.close()
         raise
     return database
+
+
+def _for_writing() -> str:
+    return f"row_group_size {ROW_GROUP}"
 
 
 def _attach(
