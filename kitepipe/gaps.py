@@ -23,6 +23,7 @@ from kitepipe.staging_gaps import (
     StagedGap,
     failed_windows,
     find_gaps,
+    find_holes,
     series_names,
 )
 from kitepipe.staging_series import SeriesKey, StagedKnowledge, key_of, select_known
@@ -48,7 +49,7 @@ def holes_since(staging: Staging, keys: Sequence[SeriesKey], since: date | None)
     """
     with translated(staging.path), staging.cursor() as cursor:
         with nullcontext() if staging.is_shared else staging.sparing():
-            found = find_gaps(cursor, keys, since)
+            found = find_holes(cursor, keys, since)
         return _with_times(cursor, found)
 
 
@@ -71,7 +72,7 @@ def repair_jobs(
     all_series = {key_of(one): one for one in series}
     wanted = _unanswered(known, failed_windows(cursor))
     today = horizon.now.astimezone(IST).date()
-    for one in find_gaps(cursor, list(all_series)):
+    for one in find_holes(cursor, list(all_series)):
         if one.asked and one.asked < today:
             wanted.setdefault(one.key, []).append(one.window)
     jobs = (

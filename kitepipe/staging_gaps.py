@@ -24,6 +24,7 @@ LONG_SESSIONS = 20
 # Whether a series is seldom traded or suspended shows itself in the 60 sessions before, and more.
 _CONTEXT = timedelta(days=200)
 
+_ANY_HOLE = "select 1 from gap_candidate where not seldom limit 1"
 _TABLES = ("reply", "series", "day", "session", "missing", "short", "candidate", "found")
 # Dates of series that are searched for short sessions at once. The 11 M of 4,000 instruments' ten
 # years then take 27 s within 64 MB of DuckDB's memory, and the 1.6 M of 36,500 replies 1.5 s.
@@ -51,13 +52,26 @@ class FailedWindow:
     error: str
 
 
-def find_gaps(
-    cursor: Cursor, keys: Sequence[SeriesKey] | None = None, since: date | None = None
-) -> list[StagedGap]:
-    """Return all gaps by name and date, or the holes of these series; with `since`, from then on.
+def find_gaps(cursor: Cursor) -> list[StagedGap]:
+    """Return the gaps of all series, by name and date.
 
     Windows that failed or were never asked are not among them: see `failed_windows`.
     """
+    return _search(cursor, None, None, holes_alone=False)
+
+
+def find_holes(
+    cursor: Cursor, keys: Sequence[SeriesKey], since: date | None = None
+) -> list[StagedGap]:
+    """Return the holes alone of these series, from a date on: sooner done where there is none."""
+    found = _search(cursor, keys, since, holes_alone=True)
+    return [one for one in found if one.gap.kind is GapKind.HOLE]
+
+
+def _search(
+    cursor: Cursor, keys: Sequence[SeriesKey] | None, since: date | None, *, holes_alone: bool
+) -> list[StagedGap]:
+    """Return the gaps; with `holes_alone` those of other kinds may be left out."""
     columns: list[list[object]] = [list(column) for column in zip(*(keys or ()), strict=True)]
     names = ("keys", "intervals", "continuous")
     wanted = dict(zip(names, columns or [[]] * 3, strict=True)) if keys is not None else {}
@@ -65,29 +79,24 @@ def find_gaps(
         "series": {name: wanted.get(name) for name in names},
         "day": {"since": since - _CONTEXT if since else None},
     }
-    rows = _search(cursor, parameters, holes_only=keys is not None)
+    rows = _rows(cursor, parameters, holes_alone)
     for table in _TABLES:  # they take memory that a load may need
         cursor.execute(f"drop table if exists temp.gap_{table}")
-    found = [_gap(row) for row in rows if since is None or row[7] >= since]
-    return [one for one in found if keys is None or one.gap.kind is GapKind.HOLE]
+    return [_gap(row) for row in rows if since is None or row[7] >= since]
 
 
-def _search(
-    cursor: Cursor, parameters: dict[str, dict[str, object]], *, holes_only: bool
+def _rows(
+    cursor: Cursor, parameters: dict[str, dict[str, object]], holes_alone: bool
 ) -> list[tuple[Any, ...]]:
     for table in _TABLES:
         cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
         if table == "short":
             _find_short(cursor)
-        if table == "candidate" and holes_only and not _has_rows(cursor, table):
+        if table == "candidate" and holes_alone and not cursor.execute(_ANY_HOLE).fetchall():
             return []  # what would follow takes a third of the time, for nothing
     return cursor.execute(
         load("staging_select_gaps"), {"confirmations": CONFIRMATIONS, "long": LONG_SESSIONS}
     ).fetchall()
-
-
-def _has_rows(cursor: Cursor, table: str) -> bool:
-    return bool(cursor.execute(f"from temp.gap_{table} limit 1").fetchall())
 
 
 def _find_short(cursor: Cursor) -> None:

@@ -98,7 +98,7 @@ _READERS: dict[Inode, Opened] = {}  # a name may get another file
 
 
 def opened(path: Path, *, read_only: bool, fill: Fill | None = None) -> Opened:
-    """Open a staging file, for writing by `fill` made first. Raises StagingBusy, StagingError."""
+    """Open a staging file, made first where `fill` is given. Raises StagingBusy, StagingError."""
     if not read_only:
         database = _attached_whole(path, _for_writing(), _PLANNING, fill)
         place = Path(os.path.realpath(path))

@@ -172,7 +172,7 @@ def test_a_search_for_holes_without_room_ends_no_fetch(
     def without_room(*_: object) -> None:
         raise duckdb.OutOfMemoryException("Out of Memory Error: failed to offload data block")
 
-    monkeypatch.setattr(gaps, "find_gaps", without_room)
+    monkeypatch.setattr(gaps, "find_holes", without_room)
     with sandbox() as kite:
         report = fetch(kite, settings_for(kite, tmp_path / "s.duckdb"))
     assert (report.exit_code, report.replies, report.holes) == (0, 9, [])

@@ -1,5 +1,6 @@
 """A long fetch takes its staging file anew now and then, and goes on as if it had not."""
 
+import resource
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from kitepipe import fetch as stage
 from kitepipe import pipeline
+from kitepipe.errors import StagingError, WarehouseError
 from kitepipe.holder import renew
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
@@ -16,6 +18,7 @@ from kitepipe.staging_replies import ReplyWriter
 from tests.fetch_help import coverage, fetch, rows, settings_for
 from tests.load_help import with_schema
 from tests.sandbox_asking import ist, sandbox
+from tests.servers_local import free_port
 
 
 @pytest.fixture
@@ -69,6 +72,30 @@ def test_a_file_is_taken_anew_after_so_many_seals(
     assert len(taken) == seals // 3 > 1
 
 
+def test_why_a_file_could_not_be_taken_again_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[bool]
+) -> None:
+    """Not what came of it: replies that arrive then cannot be committed, and are asked again."""
+
+    def without_handles(staging: Staging) -> bool:
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            return staging.renew()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    monkeypatch.setattr(stage, "renew", without_handles)
+    with sandbox(now=ist(2026, 7, 1, 20), other_rate_limit=1000) as kite:
+        settings = settings_for(kite, tmp_path / "a.duckdb")
+        with pytest.raises(StagingError, match="Too many open files"):
+            fetch(kite, settings)
+        monkeypatch.setattr(stage, "renew", renew)
+        assert fetch(kite, settings).failures == []
+        whole = coverage(settings.staging)
+    assert [len(windows) for windows in whole.values()] == [1, 1, 1]
+
+
 def test_a_run_whose_loaders_read_the_file_keeps_it(
     tmp_path: Path, timescale_dsn: str, taken: list[bool]
 ) -> None:
@@ -78,3 +105,13 @@ def test_a_run_whose_loaders_read_the_file_keeps_it(
         report = pipeline.run(settings, Bounds(), Silent(), clock=lambda: kite.now)
     assert (report.fetch.failures, report.load.failures, report.exit_code) == ([], [], 0)
     assert taken == []
+
+
+def test_a_run_without_its_database_is_a_fetch(tmp_path: Path, taken: list[bool]) -> None:
+    """Nobody loads beside it: its memory stays flat too."""
+    dsn = f"host=127.0.0.1 port={free_port()} dbname=nobody connect_timeout=2"
+    with sandbox(now=ist(2026, 7, 1, 20), other_rate_limit=1000) as kite:
+        settings = settings_for(kite, tmp_path / "a.duckdb", dsn=dsn)
+        with pytest.raises(WarehouseError):
+            pipeline.run(settings, Bounds(), Silent(), clock=lambda: kite.now)
+    assert taken.count(True) > 5
