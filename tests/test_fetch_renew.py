@@ -113,5 +113,5 @@ def test_a_run_without_its_database_is_a_fetch(tmp_path: Path, taken: list[bool]
     with sandbox(now=ist(2026, 7, 1, 20), other_rate_limit=1000) as kite:
         settings = settings_for(kite, tmp_path / "a.duckdb", dsn=dsn)
         with pytest.raises(WarehouseError):
-            pipeline.run(settings, Bounds(), Silent(), clock=lambda: kite.now)
+            pipeline.run(settings, Bounds(from_scratch=True), Silent(), clock=lambda: kite.now)
     assert taken.count(True) > 5
