@@ -21,6 +21,8 @@ from kitepipe.load_hand import Hand
 from kitepipe.load_parse import SeriesWork
 from kitepipe.load_series import load_series
 from kitepipe.load_tally import Tally
+from kitepipe.model import Window
+from kitepipe.plan import covers, merge
 from kitepipe.progress import Meter
 from kitepipe.staging import Cursor, Staging
 from kitepipe.staging_candles import CandleParser
@@ -60,6 +62,7 @@ class Loader:
         self._staging, self._options, self._meter = staging, options, meter
         self._tally = Tally()
         self._making_chunks = threading.Lock()
+        self._with_chunks: list[Window] = []
         self._hands: list[Hand] = []
         self._free: queue.SimpleQueue[Hand] = queue.SimpleQueue()
         self._futures: list[Future[None]] = []
@@ -168,12 +171,19 @@ class Loader:
         self._meter.advance(1, str(work.series))
 
     def _make_chunks(self, hand: Hand, bundle: Sequence[StagedSeries]) -> None:
-        """Make hypertable chunks ahead: who makes one in a load locks out the other loaders."""
+        """Make hypertable chunks ahead: who makes one in a load locks out the other loaders.
+
+        The server is asked for each span of dates once: it takes 10 ms to look.
+        """
         firsts = [s.first_candle for s in bundle if s.first_candle]
         lasts = [s.last_candle for s in bundle if s.last_candle]
-        if firsts and lasts:
-            with self._making_chunks:
-                hand.persist(hand.warehouse.make_hypertable_chunks, min(firsts), max(lasts))
+        if not firsts or not lasts:
+            return
+        span = Window(min(firsts), max(lasts))
+        with self._making_chunks:
+            if not covers(self._with_chunks, [span]):
+                hand.persist(hand.warehouse.make_hypertable_chunks, span.first, span.last)
+                self._with_chunks = merge([*self._with_chunks, span])
 
 
 def works(

@@ -44,7 +44,8 @@ class Memory:
     @contextlib.contextmanager
     def for_loaders(self, number: int) -> Iterator[None]:
         """Let so many threads load plain replies at once."""
-        with self._with(max(0, number - _LOADERS) * _LOADER_MB):
+        more = max(0, number - _LOADERS) * _LOADER_MB
+        with self._with(more) if more else contextlib.nullcontext():
             yield
 
     @contextlib.contextmanager

@@ -203,13 +203,12 @@ def select_claims(
     cursor: duckdb.DuckDBPyConnection, keys: list[SeriesKey], as_of: datetime | None
 ) -> dict[SeriesKey, list[StagedReply]]:
     """Return every staged reply of these series, oldest id first."""
-    cursor.execute(
-        "create or replace temp table wanted_series "
-        "(instrument_key bigint, interval varchar, continuous boolean)"
-    )
-    cursor.executemany("insert into wanted_series values (?, ?, ?)", keys)
     claims: dict[SeriesKey, list[StagedReply]] = {key: [] for key in keys}
-    rows = cursor.execute(load("staging_select_claims"), {"as_of": naive(as_of)}).fetchall()
+    names = ("keys", "intervals", "continuous")
+    wanted = {name: [key[place] for key in keys] for place, name in enumerate(names)}
+    rows = cursor.execute(
+        load("staging_select_claims"), wanted | {"as_of": naive(as_of)}
+    ).fetchall()
     for key, interval, continuous, reply_id, sha256, fetched_at, first, last, *rest in rows:
         claims[key, interval, continuous].append(
             StagedReply(

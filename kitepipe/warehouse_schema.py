@@ -118,14 +118,15 @@ def claim(connection: extensions.connection, api_root: str, moment: datetime | N
 
 def make_chunks(connection: extensions.connection, first: date, last: date) -> int:
     """Make missing hypertable chunks over whole IST dates, each in a transaction of its own."""
-    if edition(connection)[0] == "plain":
-        return 0
     begin, end, made = _midnight(first), _midnight(last + _DAY), 0
-    step = _chunk_interval(connection)
-    while missing := _without_chunk(_chunk_ranges(connection, begin, end), begin, end, step):
-        for moment in missing:
-            _make_chunk(connection, moment)
-        made += len(missing)
+    with connection.cursor() as cursor:
+        if (table := _hypertable(cursor)) is None:
+            return 0
+        step = _chunk_interval(cursor, table)
+        while missing := _without_chunk(_chunk_ranges(cursor, table, begin, end), begin, end, step):
+            for moment in missing:
+                _make_chunk(connection, moment)
+            made += len(missing)
     return made
 
 
@@ -151,25 +152,19 @@ def _midnight(day: date) -> datetime:
 
 
 def _chunk_ranges(
-    connection: extensions.connection, first: datetime, last: datetime
+    cursor: extensions.cursor, table: tuple[str, str], first: datetime, last: datetime
 ) -> list[tuple[datetime, datetime]]:
-    with connection.cursor() as cursor:
-        table = _hypertable(cursor)
-        assert table is not None  # the edition says so
-        parameters = {"schema": table[0], "table": table[1], "first": first, "last": last}
-        cursor.execute(sql.load("warehouse_select_chunk_ranges"), parameters)
-        return [(row[0], row[1]) for row in cursor.fetchall()]
+    parameters = {"schema": table[0], "table": table[1], "first": first, "last": last}
+    cursor.execute(sql.load("warehouse_select_chunk_ranges"), parameters)
+    return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
-def _chunk_interval(connection: extensions.connection) -> timedelta:
-    with connection.cursor() as cursor:
-        table = _hypertable(cursor)
-        assert table is not None
-        parameters = {"schema": table[0], "table": table[1]}
-        cursor.execute(sql.load("warehouse_select_chunk_interval"), parameters)
-        (interval,) = _one(cursor)
-        assert isinstance(interval, timedelta)
-        return interval
+def _chunk_interval(cursor: extensions.cursor, table: tuple[str, str]) -> timedelta:
+    parameters = {"schema": table[0], "table": table[1]}
+    cursor.execute(sql.load("warehouse_select_chunk_interval"), parameters)
+    (interval,) = _one(cursor)
+    assert isinstance(interval, timedelta)
+    return interval
 
 
 def _make_chunk(connection: extensions.connection, moment: datetime) -> None:
@@ -239,6 +234,10 @@ def _columns() -> list[tuple[str, str]]:
 
 
 def _hypertable(cursor: extensions.cursor) -> tuple[str, str] | None:
+    """Return the schema and the name of the candles' hypertable; None where it is no such."""
+    cursor.execute("select from pg_extension where extname = 'timescaledb'")
+    if not cursor.rowcount:  # its views are not there either
+        return None
     cursor.execute(sql.load("warehouse_select_hypertable"))
     row = cursor.fetchone()
     return (row[0], row[1]) if row else None

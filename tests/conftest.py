@@ -1,8 +1,9 @@
 """What every test may ask for: databases, a second look into them, real inputs.
 
 `timescale_dsn`, `plain_dsn`, `embedded`: a fresh database for one test; `module_timescale_dsn`
-and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test). `dsn`,
-`db`, `series_id`: a warehouse with the schema, on both servers.
+and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test). `hand`:
+copies of a staging file and a database that the module's `make_hand` made once. `dsn`, `db`,
+`series_id`: a warehouse with the schema, on both servers.
 """
 
 import atexit
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import settings
 
 from kitepipe.warehouse import DatabaseManager
+from tests.load_help import Hand, with_schema
 from tests.servers import Look, Server, Template, UnavailableError, looking, probe
 from tests.servers_find import embedded_server, fsync, named_dsn, plain_server, timescale_server
 from tests.servers_local import memory
@@ -30,7 +32,14 @@ settings.register_profile("whole", deadline=None, max_examples=50, print_blob=Tr
 settings.register_profile("quick", settings.get_profile("whole"), max_examples=12)
 
 _MISSING = pytest.StashKey[dict[str, str]]()
-_DATABASES = ("timescale_dsn", "module_timescale_dsn", "plain_dsn", "module_plain_dsn", "embedded")
+_DATABASES = (
+    "made_dsn",
+    "timescale_dsn",
+    "module_timescale_dsn",
+    "plain_dsn",
+    "module_plain_dsn",
+    "embedded",
+)
 
 
 @atexit.register
@@ -190,6 +199,36 @@ def embedded(embedded_template: Template) -> Iterator[str]:
     """A fresh database on the embedded server, for one test."""
     with embedded_template.database() as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="module")
+def made(
+    request: pytest.FixtureRequest,
+    timescale_template: Template,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Hand, Template]]:
+    """What the module's `make_hand(folder, dsn)` makes, with its database to copy from."""
+    folder = tmp_path_factory.mktemp("made")
+    made: list[Hand] = []
+
+    def fill(dsn: str) -> None:
+        made.append(request.module.make_hand(folder, with_schema(dsn)))
+
+    with timescale_template.filled(fill) as template:
+        yield made[0], template
+
+
+@pytest.fixture
+def made_dsn(made: tuple[Hand, Template]) -> Iterator[str]:
+    """A copy of that database, for one test."""
+    with made[1].database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def hand(made: tuple[Hand, Template], made_dsn: str, tmp_path: Path) -> Hand:
+    """A copy of the staging file that was made once, beside the copy of its database."""
+    return made[0].moved(tmp_path, made_dsn)
 
 
 @pytest.fixture(scope="module", params=["timescale", "plain"])

@@ -1,6 +1,8 @@
 """What the tests of load share: staging files made by hand, and what a warehouse then holds."""
 
+import shutil
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -92,6 +94,17 @@ class Hand:
     def replay(self, as_of: datetime | None = None, **other: Any) -> LoadReport:
         """Load everything again, as `kitepipe replay`."""
         return pipeline.replay(replace(self.settings, **other), Silent(), as_of=as_of)
+
+    def moved(self, folder: Path, dsn: str) -> "Hand":
+        """Return the same in another folder, with a copy of the staging file, and a database."""
+        other = copy(self)
+        other.settings = replace(
+            self.settings,
+            staging=Path(shutil.copy(self.settings.staging, folder)),
+            archive=folder / self.settings.archive.name,
+            dsn=dsn,
+        )
+        return other
 
 
 def with_schema(dsn: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 Rows = list[tuple[Any, ...]]
 Look = Callable[..., Rows]
@@ -43,14 +43,20 @@ class Server:
             if self.timescale:
                 with looking(make_dsn(self.dsn, dbname=name)) as inside:
                     inside("create extension if not exists timescaledb")
-            with looking(self.dsn) as look:
-                # The extension's scheduler connects to every database that lets it, and a
-                # database with a connection cannot be copied.
-                _do(look, "alter database {} allow_connections false", name)
-                look(_TERMINATE, name)
-            yield Template(self, name)
+            yield self.closed(name)
         finally:
             self.drop(name)
+
+    def closed(self, name: str) -> "Template":
+        """Let nobody into a database any more, so that it can be copied.
+
+        The extension's scheduler connects to every database that lets it, and a database with a
+        connection cannot be copied.
+        """
+        with looking(self.dsn) as look:
+            _do(look, "alter database {} allow_connections false", name)
+            look(_TERMINATE, name)
+        return Template(self, name)
 
     def drop(self, name: str) -> None:
         """Drop a database and whatever is still connected to it."""
@@ -78,6 +84,13 @@ class Template:
             yield make_dsn(self.server.dsn, dbname=name)
         finally:
             self.server.drop(name)
+
+    @contextmanager
+    def filled(self, fill: Callable[[str], object]) -> Iterator["Template"]:
+        """Call `fill` with the DSN of a fresh database; yields what others are copied from."""
+        with self.database() as dsn:
+            fill(dsn)
+            yield self.server.closed(parse_dsn(dsn)["dbname"])
 
 
 _TERMINATE = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"

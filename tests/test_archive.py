@@ -26,10 +26,9 @@ from tests.staging_help import NOON, body, commit, numbered, row_groups, series,
 from tests.staging_help import candles as day_candles
 
 
-@pytest.fixture
-def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+def make_hand(folder: Path, dsn: str) -> Hand:
     """Twelve replies of each of three instruments, sealed and loaded."""
-    hand = archiving_hand(tmp_path, with_schema(timescale_dsn))
+    hand = archiving_hand(folder, dsn)
     stage(hand, 0, 12)
     assert hand.load().new == 3 * 60
     return hand

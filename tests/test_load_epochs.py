@@ -25,10 +25,9 @@ _ROWS = (
 )
 
 
-@pytest.fixture
-def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+def make_hand(folder: Path, dsn: str) -> Hand:
     """Ten days at 100 rupees, loaded."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    hand = Hand(folder / "a.duckdb", dsn)
     hand.prices(0, 9, 100)
     hand.load()
     return hand

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from kitepipe import pipeline
 from tests.load_help import DAY, Hand, day, footprint, with_schema
 from tests.servers import Look, looking
@@ -15,10 +13,9 @@ REBASES = "select candle_interval::text, epoch, ratio, session from kite_rebases
 HALVED = ("day", NOON + timedelta(minutes=1), 0.5, DAY)
 
 
-@pytest.fixture
-def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+def make_hand(folder: Path, dsn: str) -> Hand:
     """Ten days at 100 rupees, loaded."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    hand = Hand(folder / "a.duckdb", dsn)
     hand.prices(0, 9, 100)
     hand.load()
     return hand

@@ -30,14 +30,20 @@ from tests.staging_help import (
 )
 
 
-@pytest.fixture
-def hand(tmp_path: Path) -> Hand:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Hand:
     """Twelve replies of each of three instruments, sealed and open; nothing is loaded."""
-    hand = archiving_hand(tmp_path, "")
+    hand = archiving_hand(tmp_path_factory.mktemp("made"), "")
     stage(hand, 0, 12)
     with Staging.write(hand.settings.staging, API_ROOT) as staging, numbered(staging) as writer:
         commit(writer, series(1), Window(day(70), day(70)), candles([day(70)]))
     return hand
+
+
+@pytest.fixture
+def hand(made: Hand, tmp_path: Path) -> Hand:
+    """A copy of it, for one test."""
+    return made.moved(tmp_path, "")
 
 
 def packs(path: Path) -> list[tuple[object, ...]]:

@@ -16,12 +16,18 @@ from tests.load_help import Hand
 from tests.staging_help import contents
 
 
-@pytest.fixture
-def hand(tmp_path: Path) -> Hand:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Hand:
     """Two replies of each of three instruments; nothing is loaded."""
-    hand = archiving_hand(tmp_path, "")
+    hand = archiving_hand(tmp_path_factory.mktemp("made"), "")
     stage(hand, 0, 2)
     return hand
+
+
+@pytest.fixture
+def hand(made: Hand, tmp_path: Path) -> Hand:
+    """A copy of it, for one test."""
+    return made.moved(tmp_path, "")
 
 
 @pytest.mark.parametrize("verb", [pipeline.backup, pipeline.rescue])

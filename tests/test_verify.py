@@ -10,15 +10,14 @@ from kitepipe import pipeline
 from kitepipe.cli.render import text_of
 from kitepipe.progress import Silent
 from kitepipe.summary import VerifyReport
-from tests.load_help import Hand, candle, candles, day, footprint, with_schema
+from tests.load_help import Hand, candle, candles, day, footprint
 from tests.sandbox_asking import ist
 from tests.servers import Look
 
 
-@pytest.fixture
-def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+def make_hand(folder: Path, dsn: str) -> Hand:
     """Two instruments of thirty days, a correction, a held day and a bad candle; loaded."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN"))
+    hand = Hand(folder / "a.duckdb", dsn, ("INFY", "SBIN"))
     hand.prices(0, 29, 100)
     hand.prices(0, 30, 1699.25, symbol="SBIN", settled=29)
     hand.reply(10, 12, [candle(day(10), 102.05), candle(day(11), -1)], minute=1)
