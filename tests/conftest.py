@@ -1,7 +1,8 @@
 """What every test may ask for: databases, a second look into them, real inputs.
 
 `timescale_dsn`, `plain_dsn`, `embedded`: a fresh database for one test; `module_timescale_dsn`
-and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test). `hand`:
+and `module_plain_dsn`: one for a whole module (Hypothesis runs many examples in one test).
+`warehouse_dsn`: one with TimescaleDB and kitepipe's tables, for one test. `hand`:
 copies of a staging file and a database that the module's `make_hand` made once. `dsn`, `db`,
 `series_id`: a warehouse with the schema, on both servers.
 """
@@ -34,6 +35,7 @@ settings.register_profile("quick", settings.get_profile("whole"), max_examples=1
 _MISSING = pytest.StashKey[dict[str, str]]()
 _DATABASES = (
     "made_dsn",
+    "warehouse_dsn",
     "timescale_dsn",
     "module_timescale_dsn",
     "plain_dsn",
@@ -151,6 +153,13 @@ def timescale_template(request: pytest.FixtureRequest) -> Iterator[Template]:
 
 
 @pytest.fixture(scope="session")
+def warehouse_template(timescale_template: Template) -> Iterator[Template]:
+    """The same with kitepipe's tables: to make them takes longer than to copy them."""
+    with timescale_template.filled(with_schema) as template:
+        yield template
+
+
+@pytest.fixture(scope="session")
 def plain_template(request: pytest.FixtureRequest) -> Iterator[Template]:
     """A server without the extension, for the whole run."""
     source = plain_server()
@@ -170,6 +179,13 @@ def embedded_template(request: pytest.FixtureRequest) -> Iterator[Template]:
 def timescale_dsn(timescale_template: Template) -> Iterator[str]:
     """A fresh database with TimescaleDB and nothing else in it, for one test."""
     with timescale_template.database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def warehouse_dsn(warehouse_template: Template) -> Iterator[str]:
+    """A fresh database with TimescaleDB and kitepipe's tables, for one test."""
+    with warehouse_template.database() as dsn:
         yield dsn
 
 
@@ -204,7 +220,7 @@ def embedded(embedded_template: Template) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def made(
     request: pytest.FixtureRequest,
-    timescale_template: Template,
+    warehouse_template: Template,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Hand, Template]]:
     """What the module's `make_hand(folder, dsn)` makes, with its database to copy from."""
@@ -212,9 +228,9 @@ def made(
     made: list[Hand] = []
 
     def fill(dsn: str) -> None:
-        made.append(request.module.make_hand(folder, with_schema(dsn)))
+        made.append(request.module.make_hand(folder, dsn))
 
-    with timescale_template.filled(fill) as template:
+    with warehouse_template.filled(fill) as template:
         yield made[0], template
 
 

@@ -18,7 +18,6 @@ from kitepipe.staging import as_utc
 from kitepipe.summary import RunReport
 from tests.box_help import Box
 from tests.fetch_help import rows
-from tests.load_help import with_schema
 from tests.servers import Look, Template, looking
 
 Table = set[tuple[str, ...]]
@@ -54,7 +53,7 @@ class Course:
 
     def __init__(self, kite: Sandbox, folder: Path, dsn: str, **settings: Any) -> None:
         self.kite = kite
-        self.settings = Box(folder, kite, with_schema(dsn)).settings(**settings)
+        self.settings = Box(folder, kite, dsn).settings(**settings)
         self.seen: list[Table] = []
         self.requests = 0
 

@@ -24,7 +24,7 @@ from kitepipe.cli.listen import catch_redirect
 from kitepipe.config import ConfigLoader
 from kitepipe.errors import UsageError
 from tests.box_help import ROOT, Box
-from tests.load_help import candles, with_schema
+from tests.load_help import candles
 from tests.sandbox_asking import sandbox
 from tests.servers import looking
 from tests.servers_local import free_port
@@ -130,7 +130,7 @@ def test_a_login_listens_on_the_loopback_only() -> None:
 
 
 def test_a_role_with_the_grants_of_the_readme_does_everything_but_the_schema(
-    timescale_dsn: str, tmp_path: Path
+    warehouse_dsn: str, tmp_path: Path
 ) -> None:
     """No superuser, no owner: rows of the tables are enough, and no more is granted."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -139,15 +139,15 @@ def test_a_role_with_the_grants_of_the_readme_does_everything_but_the_schema(
     grants = grants.replace("kite_loader", loader).replace("kite_reader", reader)
     one = ("--exchanges", "NSE", "--tradingsymbols", "NSE:INFY", "--from", "2026-01-01")
     verbs = [("run", *one), ("load",), ("replay",), ("verify",), ("status", "--gaps")]
-    with sandbox(other_rate_limit=1000) as kite, looking(with_schema(timescale_dsn)) as look:
+    with sandbox(other_rate_limit=1000) as kite, looking(warehouse_dsn) as look:
         look(grants)
         try:
-            box = Box(tmp_path, kite, make_dsn(timescale_dsn, user=loader))
+            box = Box(tmp_path, kite, make_dsn(warehouse_dsn, user=loader))
             for verb in [*verbs, ("archive",), ("replay",)]:
                 ended = box.kitepipe(*verb)
                 assert ended.code == 0, (verb, ended.err)
             assert len(candles(look)) > 200
-            with looking(make_dsn(timescale_dsn, user=reader)) as read:
+            with looking(make_dsn(warehouse_dsn, user=reader)) as read:
                 assert len(read("select * from kite_ohlcv")) == len(candles(look))
                 with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                     read("delete from kite_ohlcv_historic")

@@ -103,10 +103,10 @@ def _refused(hand: Hand, dsn: str) -> tuple[set[str], str]:
 
 
 def test_a_series_whose_file_is_missing_is_refused_by_name_and_the_rest_goes_on(
-    tmp_path: Path, timescale_dsn: str, look: Look
+    tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """The message names the file; load and verify go on with the others, and mend it later."""
-    hand = archiving_hand(tmp_path, with_schema(timescale_dsn))
+    hand = archiving_hand(tmp_path, warehouse_dsn)
     for n in range(9):
         _one(hand, "INFY", n)
     hand.load()
@@ -118,7 +118,7 @@ def test_a_series_whose_file_is_missing_is_refused_by_name_and_the_rest_goes_on(
     gone.rename(tmp_path / "elsewhere")
 
     look("truncate kite_ohlcv_historic, kite_load_ledger, kite_series")
-    failed, why = _refused(hand, timescale_dsn)
+    failed, why = _refused(hand, warehouse_dsn)
     assert failed == {"NSE:INFY day"}
     assert str(gone) in why
     assert "bring the file back, or name its folder with 'archive'" in why
@@ -251,7 +251,7 @@ def _reference(cursor: Cursor, key: int, session: date | None) -> int | None:
     return row[0] if row else None
 
 
-def test_what_stays_of_a_seal_is_read_body_by_body(tmp_path: Path, timescale_dsn: str) -> None:
+def test_what_stays_of_a_seal_is_read_body_by_body(tmp_path: Path, warehouse_dsn: str) -> None:
     """Bodies of real size that are not loaded yet stand beside loaded ones: each keeps its pack.
 
     zstd unpacks 2,048 rows to read one: were they all bodies, no memory would do.
@@ -266,7 +266,7 @@ def test_what_stays_of_a_seal_is_read_body_by_body(tmp_path: Path, timescale_dsn
             ]
         )
 
-    hand = archiving_hand(tmp_path, with_schema(timescale_dsn))
+    hand = archiving_hand(tmp_path, warehouse_dsn)
     path = hand.settings.staging
     for symbol, replies in (("INFY", 6), ("SBIN", 12)):
         with Staging.write(path, API_ROOT) as staging, numbered(staging, 6_000_000) as writer:

@@ -63,13 +63,13 @@ def test_a_run_leaves_the_same_on_any_box(
     kite: Sandbox,
     whole: Rows,
     tmp_path: Path,
-    timescale_dsn: str,
+    warehouse_dsn: str,
 ) -> None:
     """Whatever its zone, locale, home and limits: one table; and a second run has nothing to do."""
-    box = Box(tmp_path, kite, with_schema(timescale_dsn), environ)
+    box = Box(tmp_path, kite, warehouse_dsn, environ)
     ended = box.kitepipe("run", *WANTED, program=program)
     assert ended.code == 0, ended.err
-    with looking(timescale_dsn) as look:
+    with looking(warehouse_dsn) as look:
         assert candles(look) == whole
     again = box.kitepipe("run", *WANTED, "--json", program=program).report
     assert (again["fetch"]["requests"], again["load"]["replies"]) == (0, 0)

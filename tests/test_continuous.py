@@ -35,9 +35,9 @@ def kite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def box(kite: Sandbox, tmp_path: Path, timescale_dsn: str) -> Box:
+def box(kite: Sandbox, tmp_path: Path, warehouse_dsn: str) -> Box:
     """A box with an empty warehouse."""
-    return Box(tmp_path, kite, with_schema(timescale_dsn))
+    return Box(tmp_path, kite, warehouse_dsn)
 
 
 def run(box: Box, *, bounds: Bounds = SOME, **settings: object) -> RunReport:

@@ -101,10 +101,10 @@ def whole(module_timescale_dsn: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.parametrize("step", _STEPS)
 def test_a_kill_between_any_two_steps_changes_nothing_in_the_end(
-    step: str, kite: Sandbox, whole: Rows, tmp_path: Path, timescale_dsn: str, look: Look
+    step: str, kite: Sandbox, whole: Rows, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """Property 24: each series is there whole or not at all (15); the next run makes all good."""
-    box = Box(tmp_path, kite, with_schema(timescale_dsn))
+    box = Box(tmp_path, kite, warehouse_dsn)
     ended = box.kitepipe(step, *ARGS, program=("-c", _KILLED))
     assert ended.code == 9, ended.err
     _each_series_is_whole_or_absent(look, whole)
@@ -123,10 +123,10 @@ def _each_series_is_whole_or_absent(look: Look, whole: Rows) -> None:
 
 
 def test_killed_again_and_again_it_comes_through(
-    kite: Sandbox, whole: Rows, tmp_path: Path, timescale_dsn: str, look: Look
+    kite: Sandbox, whole: Rows, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """Property 24: every run dies one step later than the last, on one staging file."""
-    box = Box(tmp_path, kite, with_schema(timescale_dsn))
+    box = Box(tmp_path, kite, warehouse_dsn)
     for step in (_STEPS[1], "warehouse_copy:CopyStream.read:after:1"):
         box.kitepipe(step, *ARGS, program=("-c", _KILLED))
         _each_series_is_whole_or_absent(look, whole)

@@ -14,7 +14,6 @@ from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
 from tests.end_state_help import Course, Table, differing, downloaded, table
 from tests.fetch_help import Watching, rows
-from tests.load_help import with_schema
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Template, looking
 
@@ -31,10 +30,10 @@ def kite() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def course(kite: Sandbox, tmp_path: Path, timescale_dsn: str) -> Course:
+def course(kite: Sandbox, tmp_path: Path, warehouse_dsn: str) -> Course:
     """INFY by day and hour, in four requests."""
     return Course(
-        *(kite, tmp_path, timescale_dsn),
+        *(kite, tmp_path, warehouse_dsn),
         tradingsymbols=("INFY",),
         candle_interval=BOTH,
         bootstrap_date=date(2024, 1, 1),
@@ -55,7 +54,7 @@ def _of_one_base(seen: Iterable[frozenset[Any]], *bases: Table) -> None:
 
 @pytest.mark.parametrize("ratio", [2, 0.2, 1.045])
 def test_a_history_re_based_between_runs(
-    ratio: float, course: Course, timescale_template: Template, tmp_path: Path
+    ratio: float, course: Course, warehouse_template: Template, tmp_path: Path
 ) -> None:
     """A split, a consolidation, a large dividend: noticed at the cost of no request."""
     course.run(WEDNESDAY)
@@ -66,7 +65,7 @@ def test_a_history_re_based_between_runs(
     assert len(report.fetch.rebased) == len(BOTH)
     assert dict(_ratios(course)) == {i.value: pytest.approx(1 / ratio, rel=2e-3) for i in BOTH}
     assert course.requests == first + len(BOTH)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
     _of_one_base(seen, course.seen[0], final)
     course.run()
@@ -91,19 +90,19 @@ FIRST_DOWNLOADS = {
     ],
 )
 def test_a_split_amid_a_first_download(
-    what: str, bounds: tuple[int, ...], kite: Sandbox, tmp_path: Path, timescale_dsn: str,
-    timescale_template: Template,
+    what: str, bounds: tuple[int, ...], kite: Sandbox, tmp_path: Path, warehouse_dsn: str,
+    warehouse_template: Template,
 ) -> None:  # fmt: skip
     """Begun on Wednesday, split on Thursday, gone on with in pieces: whole, and on one base."""
     symbol, interval, begin = FIRST_DOWNLOADS[what]
     course = Course(
-        *(kite, tmp_path, timescale_dsn),
+        *(kite, tmp_path, warehouse_dsn),
         tradingsymbols=(symbol,),
         candle_interval=(interval,),
         bootstrap_date=begin,
     )
     kite.set_now(WEDNESDAY)
-    old = downloaded(course, timescale_template, tmp_path / "old")
+    old = downloaded(course, warehouse_template, tmp_path / "old")
     course.run(WEDNESDAY, max_requests=bounds[0])
     kite.split(symbol, THURSDAY.date(), 2)
     with course.watched() as seen:
@@ -112,17 +111,17 @@ def test_a_split_amid_a_first_download(
         course.run(FRIDAY)
         assert course.run(FRIDAY).exit_code == 0
     assert course.requests == 0
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
     _of_one_base([*seen, *map(frozenset, course.seen)], old, final)
 
 
 def test_a_second_split_amid_the_download_after_the_first(
-    kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
+    kite: Sandbox, tmp_path: Path, warehouse_dsn: str, warehouse_template: Template
 ) -> None:
     """Interrupted day after day: the table keeps the old base until a new one is whole."""
     course = Course(
-        *(kite, tmp_path, timescale_dsn),
+        *(kite, tmp_path, warehouse_dsn),
         tradingsymbols=("INFY",),
         candle_interval=BOTH,
         bootstrap_date=date(2023, 1, 1),
@@ -133,17 +132,17 @@ def test_a_second_split_amid_the_download_after_the_first(
         kite.split("INFY", THURSDAY.date(), 2)
         course.run(THURSDAY, max_requests=2)
         course.run(THURSDAY, max_requests=1)
-        between = downloaded(course, timescale_template, tmp_path / "between")
+        between = downloaded(course, warehouse_template, tmp_path / "between")
         kite.split("INFY", FRIDAY.date(), 5)
         course.run(FRIDAY, max_requests=3)
         course.run(FRIDAY, max_requests=3)
         course.run(SUNDAY)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
     _of_one_base(seen, course.seen[0], between, final)
     assert _replies(course)[: len(replies)] == replies, "old replies stay in staging"
-    with timescale_template.database() as dsn:
-        elsewhere = replace(course.settings, dsn=with_schema(dsn))
+    with warehouse_template.database() as dsn:
+        elsewhere = replace(course.settings, dsn=dsn)
         pipeline.replay(elsewhere, Silent(), as_of=between_both.astimezone(UTC))
         with looking(dsn) as look:
             assert differing(table(look), course.seen[0]) == []
@@ -157,25 +156,25 @@ def _replies(course: Course) -> list[tuple[Any, ...]]:
 
 
 def test_a_run_that_goes_on_over_eight(
-    course: Course, timescale_template: Template, tmp_path: Path
+    course: Course, warehouse_template: Template, tmp_path: Path
 ) -> None:
     """The history is re-based while a run is under way, and the table never shows it by half."""
     kite = course.kite
     kite.split("INFY", THURSDAY.date(), 2)
     kite.set_now(WEDNESDAY)
-    old = downloaded(course, timescale_template, tmp_path / "old")
+    old = downloaded(course, warehouse_template, tmp_path / "old")
     at_eight = ist(2026, 11, 19, 8, 1)
     morning = Watching(lambda done: kite.set_now(at_eight) if done == 2 else None)
     with course.watched() as seen:
         course.run(WEDNESDAY, morning)
         course.run(THURSDAY)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
     _of_one_base(seen, old, final)
 
 
 def test_oi_switched_on_after_a_split(
-    course: Course, timescale_template: Template, tmp_path: Path
+    course: Course, warehouse_template: Template, tmp_path: Path
 ) -> None:
     """All is asked again for oi's sake: prices of the old base do not stay beside the new."""
     course.run(WEDNESDAY)
@@ -185,7 +184,7 @@ def test_oi_switched_on_after_a_split(
         for _ in range(4):
             course.run(THURSDAY, max_requests=1)
     course.run(THURSDAY)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
     _of_one_base(seen, course.seen[0], final)
 
@@ -206,7 +205,7 @@ CORRECTIONS: dict[str, list[tuple[str, Any, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("what", CORRECTIONS)
 def test_corrections_on_the_day_of_a_split(
-    what: str, course: Course, timescale_template: Template, tmp_path: Path
+    what: str, course: Course, warehouse_template: Template, tmp_path: Path
 ) -> None:
     """Both are noticed: the table has the new base, and the corrected candles."""
     course.run(WEDNESDAY)
@@ -217,18 +216,18 @@ def test_corrections_on_the_day_of_a_split(
         course.kite.correct("INFY", interval, at, since=THURSDAY, **values)
     course.kite.split("INFY", THURSDAY.date(), 2)
     assert len(course.run(THURSDAY).fetch.rebased) == len(BOTH)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
 
 
 def test_a_clock_that_is_set_back_changes_no_order(
-    course: Course, timescale_template: Template, tmp_path: Path
+    course: Course, warehouse_template: Template, tmp_path: Path
 ) -> None:
     """What was fetched while it was a month ahead is older all the same than what came after."""
     course.run(WEDNESDAY, ahead=timedelta(days=30))
     course.kite.split("INFY", THURSDAY.date(), 2)
     assert len(course.run(THURSDAY).fetch.rebased) == len(BOTH)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
 
 
@@ -237,8 +236,8 @@ def test_a_clock_that_is_ahead_outdoes_no_other_file(
     ahead: timedelta,
     kite: Sandbox,
     tmp_path: Path,
-    timescale_dsn: str,
-    timescale_template: Template,
+    warehouse_dsn: str,
+    warehouse_template: Template,
 ) -> None:
     """Of two files that fill one table the later reply decides, by Kite's clock."""
     courses = []
@@ -246,7 +245,7 @@ def test_a_clock_that_is_ahead_outdoes_no_other_file(
         (tmp_path / name).mkdir()
         courses.append(
             Course(
-                *(kite, tmp_path / name, timescale_dsn),
+                *(kite, tmp_path / name, warehouse_dsn),
                 tradingsymbols=("INFY",),
                 candle_interval=(Interval.DAY,),
                 bootstrap_date=date(2026, 1, 1),
@@ -257,7 +256,7 @@ def test_a_clock_that_is_ahead_outdoes_no_other_file(
     kite.correct("INFY", "day", ist(2026, 11, 17), volume=7)
     later = WEDNESDAY + timedelta(minutes=1)
     other.run(later, ahead=later - utc_now(), from_scratch=True)
-    final = downloaded(other, timescale_template, tmp_path / "fresh")
+    final = downloaded(other, warehouse_template, tmp_path / "fresh")
     assert differing(one.seen[-1], final) != []
     assert differing(other.seen[-1], final) == []
 
@@ -270,7 +269,7 @@ def _close(course: Course, interval: str, at: Any) -> float:
 
 @pytest.mark.parametrize("factor", [0.73, 0.5])
 def test_a_real_move_is_not_a_new_base(
-    factor: float, course: Course, timescale_template: Template, tmp_path: Path
+    factor: float, course: Course, warehouse_template: Template, tmp_path: Path
 ) -> None:
     """A share that halves in a day is not one that was split: nothing is asked again."""
     course.run(WEDNESDAY)
@@ -281,5 +280,5 @@ def test_a_real_move_is_not_a_new_base(
         course.kite.correct("INFY", "60minute", ist(2026, 11, 19, hour, 15), **prices)
     report = course.run(THURSDAY)
     assert (report.fetch.rebased, course.requests, report.load.changed) == ([], 2, 0)
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []

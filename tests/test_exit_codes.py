@@ -14,7 +14,7 @@ from kitepipe.sandbox import Sandbox
 from kitepipe.staging import Staging
 from kitepipe.warehouse import DatabaseManager
 from tests.box_help import Box, interrupted, wait_until
-from tests.load_help import candles, with_schema
+from tests.load_help import candles
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Look
 from tests.servers_local import free_port
@@ -37,9 +37,9 @@ def box(kite: Sandbox, tmp_path: Path) -> Box:
 
 
 @pytest.fixture
-def full(box: Box, timescale_dsn: str) -> Box:
+def full(box: Box, warehouse_dsn: str) -> Box:
     """A box with a database that has the schema."""
-    box.dsn = with_schema(timescale_dsn)
+    box.dsn = warehouse_dsn
     return box
 
 

@@ -16,7 +16,6 @@ from kitepipe.progress import Silent
 from kitepipe.staging import Staging
 from kitepipe.staging_replies import ReplyWriter
 from tests.fetch_help import coverage, fetch, rows, settings_for
-from tests.load_help import with_schema
 from tests.sandbox_asking import ist, sandbox
 from tests.servers_local import free_port
 
@@ -97,11 +96,11 @@ def test_why_a_file_could_not_be_taken_again_is_told(
 
 
 def test_a_run_whose_loaders_read_the_file_keeps_it(
-    tmp_path: Path, timescale_dsn: str, taken: list[bool]
+    tmp_path: Path, warehouse_dsn: str, taken: list[bool]
 ) -> None:
     """What loads beside the fetch shares its database: nothing is let go under its hands."""
     with sandbox(now=ist(2026, 7, 1, 20), other_rate_limit=1000) as kite:
-        settings = settings_for(kite, tmp_path / "a.duckdb", dsn=with_schema(timescale_dsn))
+        settings = settings_for(kite, tmp_path / "a.duckdb", dsn=warehouse_dsn)
         report = pipeline.run(settings, Bounds(), Silent(), clock=lambda: kite.now)
     assert (report.fetch.failures, report.load.failures, report.exit_code) == ([], [], 0)
     assert taken == []

@@ -16,7 +16,7 @@ from kitepipe.progress import Silent
 from kitepipe.settings import Settings
 from tests.fetch_help import fetch, settings_for
 from tests.gap_help import BEGIN, LOST, Place, hole
-from tests.load_help import candles, with_schema
+from tests.load_help import candles
 from tests.sandbox_asking import ist, sandbox
 from tests.servers import Look, Rows
 
@@ -62,11 +62,11 @@ def test_repair_asks_the_holes_and_three_days_that_agree_end_it(tmp_path: Path) 
 
 
 def test_a_hole_that_kite_fills_ends_as_a_later_download(
-    tmp_path: Path, timescale_dsn: str, look: Look
+    tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """After the repair the table holds what a single download after everything would bring."""
     with sandbox() as kite:
-        place = Place(kite, tmp_path, dsn=with_schema(timescale_dsn))
+        place = Place(kite, tmp_path, dsn=warehouse_dsn)
         place.lose("INFY", LOST)
         filled, at = ist(2026, 11, 17, 12), ist(2026, 10, 7)
         kite.correct("INFY", "day", at, since=filled, open=1490, high=1510, low=1480, close=1500)
@@ -80,7 +80,7 @@ def test_a_hole_that_kite_fills_ends_as_a_later_download(
         found = candles(look)
         other = settings_for(kite, tmp_path / "later.duckdb", bootstrap_date=BEGIN)
         fetch(kite, other)
-        fresh = _only(other, timescale_dsn, look)
+        fresh = _only(other, warehouse_dsn, look)
     assert found == fresh
 
 

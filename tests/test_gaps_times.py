@@ -17,7 +17,6 @@ from kitepipe.staging import Staging
 from kitepipe.staging_gap_times import ShortSession, missing_times
 from kitepipe.staging_replies import ReplyWriter
 from tests.gap_help import LOST, Place
-from tests.load_help import with_schema
 from tests.sandbox_asking import ist, sandbox
 from tests.staging_help import API_ROOT, body, commit, series
 
@@ -119,14 +118,12 @@ def test_times_are_indian_in_whatever_form_a_candle_comes(form: str, tmp_path: P
 
 @pytest.mark.parametrize("in_reach", [True, False])
 def test_an_archive_out_of_reach_costs_the_times_and_no_more(
-    kite: Sandbox, tmp_path: Path, timescale_dsn: str, in_reach: bool
+    kite: Sandbox, tmp_path: Path, warehouse_dsn: str, in_reach: bool
 ) -> None:
     """The hole is told all the same, by status and by a fetch that looks again."""
     _lose(kite, "TCS", 7, (11, 0))
     far = tmp_path / "far"
-    place = Place(
-        kite, tmp_path, candle_interval=QUARTER, archive=far, dsn=with_schema(timescale_dsn)
-    )
+    place = Place(kite, tmp_path, candle_interval=QUARTER, archive=far, dsn=warehouse_dsn)
     place.fetch(last=date(2026, 10, 10))
     place.fetch()  # its replies are what a next fetch compares with: they stay
     with (

@@ -17,7 +17,6 @@ from kitepipe.sandbox import Sandbox
 from kitepipe.summary import RunReport
 from tests.box_help import Box
 from tests.fetch_help import asked
-from tests.load_help import with_schema
 from tests.sandbox_asking import AUTHORIZATION, ist, sandbox
 from tests.sandbox_asking import candles as served
 from tests.servers import Look, Rows
@@ -47,9 +46,9 @@ def kite(key: str) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def box(kite: Sandbox, tmp_path: Path, timescale_dsn: str) -> Box:
+def box(kite: Sandbox, tmp_path: Path, warehouse_dsn: str) -> Box:
     """A box with an empty warehouse."""
-    return Box(tmp_path, kite, with_schema(timescale_dsn))
+    return Box(tmp_path, kite, warehouse_dsn)
 
 
 def run(box: Box, *symbols: str, bounds: Bounds = SINCE) -> RunReport:
@@ -190,7 +189,7 @@ def close_of(row: Contract, year: int) -> float:
 
 
 def test_real_contracts_that_share_tokens_a_year_apart(
-    key: str, tmp_path: Path, timescale_dsn: str, look: Look, real_data: Path
+    key: str, tmp_path: Path, warehouse_dsn: str, look: Look, real_data: Path
 ) -> None:
     """NFO of July 2025, then of August 2026: what has a token twice is two instruments."""
     old = contracts(real_data / "dumps" / OLD_DUMP)
@@ -212,7 +211,7 @@ def test_real_contracts_that_share_tokens_a_year_apart(
         now = ist(year, DAYS[year][-1].month, DAYS[year][-1].day, 20)
         options = {"api_key": key, "other_rate_limit": 1000, "port": port, "data": folder}
         with sandbox(now=now, **options) as kite:
-            box = Box(tmp_path, kite, with_schema(timescale_dsn))
+            box = Box(tmp_path, kite, warehouse_dsn)
             report = run(box, "NFO:*", bounds=Bounds(first=date(2025, 7, 1)))
         assert (report.load.new, report.load.gone) == (len(alive) * 3, 0)
     found = look("select tradingsymbol, trade_date, close from kite_ohlcv")

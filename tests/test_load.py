@@ -17,9 +17,9 @@ from tests.servers import Look, looking
 
 
 @pytest.fixture
-def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+def hand(tmp_path: Path, warehouse_dsn: str) -> Hand:
     """An empty staging file beside an empty warehouse."""
-    return Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    return Hand(tmp_path / "a.duckdb", warehouse_dsn)
 
 
 def test_every_required_field_arrives(hand: Hand, look: Look) -> None:
@@ -83,10 +83,10 @@ def test_what_is_not_settled_is_held_back_until_it_is(hand: Hand, look: Look) ->
 
 
 def test_a_series_that_the_server_refuses_stops_nobody_else(
-    tmp_path: Path, timescale_dsn: str, look: Look, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, warehouse_dsn: str, look: Look, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Properties 15 and 16: refused in mid-COPY: nothing of it stays, the others are loaded."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN", "TCS"))
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn, ("INFY", "SBIN", "TCS"))
     for symbol in hand.symbols:
         hand.prices(0, 40, 100, symbol=symbol)
     hand.reply(20, 20, [candle(day(20), 666)], symbol="SBIN", minute=1)

@@ -86,10 +86,10 @@ def test_an_older_time_still_shows_the_old_base(hand: Hand, plain_dsn: str) -> N
 
 @pytest.mark.parametrize("order", ["aab", "aba", "baa"])
 def test_two_staging_files_with_a_re_based_series_in_any_order(
-    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+    order: str, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """One file is re-based and fetched anew in halves, the other is fresh and newer: one table."""
-    dsn = with_schema(timescale_dsn)
+    dsn = warehouse_dsn
     a, b = Hand(tmp_path / "a.duckdb", dsn), Hand(tmp_path / "b.duckdb", dsn)
     a.prices(0, 9, 100)
     a.prices(5, 9, 50, minute=2, rebase=0.5)
@@ -103,10 +103,10 @@ def test_two_staging_files_with_a_re_based_series_in_any_order(
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_dates_of_an_older_price_base_are_dropped_and_named(
-    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+    order: str, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """One file saw the re-base and has days 3 to 9, an older one has days 0 to 9: never both."""
-    dsn = with_schema(timescale_dsn)
+    dsn = warehouse_dsn
     hands = {name: Hand(tmp_path / f"{name}.duckdb", dsn) for name in "ab"}
     hands["b"].prices(0, 9, 100)
     hands["a"].prices(3, 9, 100, minute=1)
@@ -123,14 +123,14 @@ def test_dates_of_an_older_price_base_are_dropped_and_named(
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_a_file_that_saw_nothing_never_shows_its_new_base_beside_an_old_one(
-    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+    order: str, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """One file saw a re-base and has fetched half anew, another began after it: one base, always.
 
     The new base is whole for the second file: what only the first has of the old one is dropped and
     named, and comes back on the new base with the rest of its replies.
     """
-    dsn = with_schema(timescale_dsn)
+    dsn = warehouse_dsn
     hands = {name: Hand(tmp_path / f"{name}.duckdb", dsn) for name in "ab"}
     hands["a"].prices(0, 9, 100)
     hands["a"].prices(8, 9, 50, minute=2, rebase=0.5)
@@ -147,10 +147,10 @@ def test_a_file_that_saw_nothing_never_shows_its_new_base_beside_an_old_one(
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_an_older_base_of_another_file_stands_beside_one_that_waits(
-    order: str, tmp_path: Path, timescale_dsn: str, look: Look
+    order: str, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """What was fetched before the re-base is of the old base, whoever saw it: that stays."""
-    dsn = with_schema(timescale_dsn)
+    dsn = warehouse_dsn
     hands = {name: Hand(tmp_path / f"{name}.duckdb", dsn) for name in "ab"}
     hands["a"].prices(0, 9, 100)
     hands["a"].prices(8, 9, 50, minute=2, rebase=0.5)
@@ -168,7 +168,7 @@ def kite() -> Iterator[Sandbox]:
 
 
 def test_a_split_seen_over_http_and_fetched_in_two_runs(
-    kite: Sandbox, tmp_path: Path, timescale_dsn: str, look: Look, plain_dsn: str
+    kite: Sandbox, tmp_path: Path, warehouse_dsn: str, look: Look, plain_dsn: str
 ) -> None:
     """Interrupted in the re-fetch, then finished: the table equals a download made afterwards."""
     settings = Settings(
@@ -177,7 +177,7 @@ def test_a_split_seen_over_http_and_fetched_in_two_runs(
         access_token=kite.access_token,
         rate_limit=1000,
         staging=tmp_path / "a.duckdb",
-        dsn=with_schema(timescale_dsn),
+        dsn=warehouse_dsn,
         candle_interval=(Interval.MINUTE_60,),
         tradingsymbols=("NSE:INFY",),
         bootstrap_date=date(2024, 6, 1),

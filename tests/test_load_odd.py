@@ -15,7 +15,7 @@ from kitepipe.progress import Silent
 from kitepipe.staging import Staging
 from kitepipe.staging_candles import CandleParser
 from kitepipe.staging_replies import ReplyWriter
-from tests.load_help import API_ROOT, Hand, day, with_schema
+from tests.load_help import API_ROOT, Hand, day
 from tests.servers import Look
 from tests.staging_help import body, commit
 
@@ -36,10 +36,10 @@ def _window(first: int, sessions: int = SESSIONS) -> list[list[Any]]:
     ["one bad candle in each reply", "objects", "a broken rule in each reply"],
 )
 def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
-    form: str, tmp_path: Path, timescale_dsn: str, look: Look
+    form: str, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """Eight of them in a series, twice at the same time; then again, where all of it is known."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN"))
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn, ("INFY", "SBIN"))
     for symbol in hand.symbols:
         for number in range(8):
             rows: list[Any] = _window(60 * number)
@@ -59,10 +59,10 @@ def test_replies_of_full_size_in_any_form_are_loaded_in_the_memory_of_a_load(
 
 
 def test_many_loaders_have_the_memory_that_they_need(
-    tmp_path: Path, timescale_dsn: str, look: Look
+    tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """Four at once on replies of full size, each with a series of its own."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN", "TCS", "ITC"))
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn, ("INFY", "SBIN", "TCS", "ITC"))
     for symbol in hand.symbols:
         _stage(hand, symbol, 5)
     report = hand.load(load_workers=4)
@@ -91,10 +91,10 @@ def test_many_replies_of_middle_size_are_read_by_one_at_a_time(tmp_path: Path) -
 
 
 def test_archived_replies_of_full_size_are_read_by_two_at_once(
-    tmp_path: Path, timescale_dsn: str
+    tmp_path: Path, warehouse_dsn: str
 ) -> None:
     """Parquet takes more memory than the file: replayed in that of a load."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn), ("INFY", "SBIN"))
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn, ("INFY", "SBIN"))
     for symbol in hand.symbols:
         _stage(hand, symbol, 22)
     good = hand.load().new

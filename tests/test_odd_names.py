@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from kitepipe.cli.output import harmless
 from kitepipe.model import Instrument
 from tests.box_help import Box
-from tests.load_help import with_schema
 from tests.sandbox_asking import sandbox
 from tests.servers import Look
 from tests.staging_help import stored
@@ -68,14 +67,14 @@ def test_colours_of_our_own_stay() -> None:
 
 
 @pytest.fixture
-def box(tmp_path: Path, timescale_dsn: str) -> Iterator[Box]:
+def box(tmp_path: Path, warehouse_dsn: str) -> Iterator[Box]:
     """A box whose Kite lists them all, two levels below the folder of the test."""
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     with sandbox(api_key=f"odd{tmp_path.name}", other_rate_limit=1000) as kite:
         for place, name in enumerate([*NAMES, *REFUSED], start=3_500_000):
             kite.list_instrument(_instrument(place, name))
-        yield Box(folder, kite, with_schema(timescale_dsn), {"KITEPIPE_ARCHIVE": "far"})
+        yield Box(folder, kite, warehouse_dsn, {"KITEPIPE_ARCHIVE": "far"})
 
 
 def _instrument(place: int, name: str) -> Instrument:

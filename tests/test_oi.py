@@ -33,9 +33,9 @@ def kite(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def settings(kite: Sandbox, tmp_path: Path, timescale_dsn: str) -> Settings:
+def settings(kite: Sandbox, tmp_path: Path, warehouse_dsn: str) -> Settings:
     """Settings for INFY by the hour: three windows of history."""
-    box = Box(tmp_path, kite, with_schema(timescale_dsn))
+    box = Box(tmp_path, kite, warehouse_dsn)
     return box.settings(tradingsymbols=("NSE:INFY",), candle_interval=(Interval.MINUTE_60,))
 
 

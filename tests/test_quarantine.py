@@ -23,9 +23,9 @@ _OPEN = "select trade_date, rule, reply_id, position, raw from kite_quarantine o
 
 
 @pytest.fixture
-def hand(tmp_path: Path, timescale_dsn: str) -> Hand:
+def hand(tmp_path: Path, warehouse_dsn: str) -> Hand:
     """A staging file that is written by hand, and an empty warehouse."""
-    return Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    return Hand(tmp_path / "a.duckdb", warehouse_dsn)
 
 
 def test_status_shows_what_is_quarantined(hand: Hand) -> None:
@@ -171,13 +171,13 @@ _BY_TIME = (
 _NUMBERS = itertools.count()
 
 
-def test_a_run_after_a_healed_one_ends_well(tmp_path: Path, timescale_dsn: str) -> None:
+def test_a_run_after_a_healed_one_ends_well(tmp_path: Path, warehouse_dsn: str) -> None:
     """Kite serves a bad candle, is asked again when it serves a good one: 3, then 0 and 0."""
     with (
         sandbox(api_key=f"key{tmp_path.name}", other_rate_limit=1000) as kite,
-        looking(timescale_dsn) as look,
+        looking(warehouse_dsn) as look,
     ):
-        box = Box(tmp_path, kite, with_schema(timescale_dsn))
+        box = Box(tmp_path, kite, warehouse_dsn)
         args = ("run", "--tradingsymbols", "NSE:INFY", "--from", "2026-11-02")
         _spoil(kite)
         assert box.kitepipe(*args).code == 3

@@ -55,7 +55,7 @@ def test_every_candle_of_every_file_is_in_the_table(
     oi: bool,
     real_data: Path,
     tmp_path: Path,
-    timescale_dsn: str,
+    warehouse_dsn: str,
     plain_dsn: str,
     look: Look,
 ) -> None:
@@ -65,7 +65,7 @@ def test_every_candle_of_every_file_is_in_the_table(
     key = f"real{interval}{os.getpid()}"
     bounds = Bounds(first=first, last=expected[-1][3].astimezone(IST).date())
     with sandbox(data=real_data / "kite", api_key=key, other_rate_limit=1000) as kite:
-        settings = Box(tmp_path, kite, with_schema(timescale_dsn)).settings(
+        settings = Box(tmp_path, kite, warehouse_dsn).settings(
             tradingsymbols=tuple(path.stem.replace("-", ":", 1) for path in files),
             candle_interval=(interval,),
             oi=oi,
@@ -91,13 +91,13 @@ def test_every_candle_of_every_file_is_in_the_table(
     ],
 )
 def test_every_candle_of_a_published_reply_arrives(
-    name: str, interval: Interval, real_data: Path, tmp_path: Path, timescale_dsn: str, look: Look
+    name: str, interval: Interval, real_data: Path, tmp_path: Path, warehouse_dsn: str, look: Look
 ) -> None:
     """Zerodha's own replies, byte for byte: pretty-printed, ints among floats, with oi or not."""
     body = (real_data / "wire" / name).read_text(encoding="utf-8")
     rows = json.loads(body)["data"]["candles"]
     days = [(date.fromisoformat(row[0][:10]) - DAY).days for row in rows]
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn)
     hand.reply(min(days), max(days), body, interval=interval)
     report = hand.load()
     expected = [

@@ -10,7 +10,6 @@ from psycopg2.extensions import make_dsn
 
 from kitepipe.sandbox import Sandbox
 from tests.box_help import Box, wait_until
-from tests.load_help import with_schema
 from tests.sandbox_asking import sandbox
 from tests.servers import Look
 
@@ -35,9 +34,9 @@ def kite() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def box(kite: Sandbox, timescale_dsn: str, tmp_path: Path) -> Box:
+def box(kite: Sandbox, warehouse_dsn: str, tmp_path: Path) -> Box:
     """A box whose database wants a password, as far as kitepipe can tell."""
-    dsn = make_dsn(with_schema(timescale_dsn), password=SECRETS["password"])
+    dsn = make_dsn(warehouse_dsn, password=SECRETS["password"])
     (tmp_path / "tmp").mkdir()
     return Box(tmp_path, kite, dsn, environ={"TMPDIR": str(tmp_path / "tmp")})
 

@@ -137,14 +137,14 @@ COURSES = {
 
 @pytest.mark.parametrize("name", COURSES)
 def test_runs_at_any_minute(
-    name: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
+    name: str, kite: Sandbox, tmp_path: Path, warehouse_dsn: str, warehouse_template: Template
 ) -> None:
     """Each candle that the table ever holds is the final one; a date comes when it is settled."""
     symbol, runs = COURSES[name]
     first = _instant(runs[0][0]).date() - timedelta(days=8)
     intervals = BY_MINUTES if list(COURSES).index(name) % 2 else INTERVALS
     course = Course(
-        *(kite, tmp_path, timescale_dsn),
+        *(kite, tmp_path, warehouse_dsn),
         bootstrap_date=first,
         tradingsymbols=(symbol,),
         candle_interval=intervals,
@@ -158,17 +158,17 @@ def test_runs_at_any_minute(
         assert (report.load.changed, report.load.gone) == (0, 0), at
         assert (report.fetch.failures, report.load.failures) == ([], []), at
     assert course.asked_in_vain() == []
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert differing(course.seen[-1], final) == []
     assert [differing(seen, seen & final) for seen in course.seen] == [[]] * len(runs)
 
 
 def test_today_is_loaded_on_the_day_itself(
-    kite: Sandbox, tmp_path: Path, timescale_dsn: str
+    kite: Sandbox, tmp_path: Path, warehouse_dsn: str
 ) -> None:
     """11:00 and 16:30 of one day: max(date) + 1 and a skip would leave it for another day."""
     course = Course(
-        kite, tmp_path, timescale_dsn, bootstrap_date=date(2026, 10, 1), tradingsymbols=("INFY",)
+        kite, tmp_path, warehouse_dsn, bootstrap_date=date(2026, 10, 1), tradingsymbols=("INFY",)
     )
     morning = course.run(ist(2026, 10, 5, 11))
     assert (morning.load.held, course.last_dates()) == (1, {"2026-10-01"})  # Friday is a holiday
@@ -179,10 +179,10 @@ def test_today_is_loaded_on_the_day_itself(
     assert course.requests == 0
 
 
-def test_the_margin_is_a_setting(kite: Sandbox, tmp_path: Path, timescale_dsn: str) -> None:
+def test_the_margin_is_a_setting(kite: Sandbox, tmp_path: Path, warehouse_dsn: str) -> None:
     """An hour after the close it is still held where the margin is two hours."""
     course = Course(
-        *(kite, tmp_path, timescale_dsn),
+        *(kite, tmp_path, warehouse_dsn),
         bootstrap_date=date(2026, 10, 1),
         tradingsymbols=("INFY",),
         settle_margin_minutes=120,
@@ -193,11 +193,11 @@ def test_the_margin_is_a_setting(kite: Sandbox, tmp_path: Path, timescale_dsn: s
 
 @pytest.mark.parametrize("symbol", ["MCX:CRUDEOIL26NOVFUT", "NSE:INFY"])
 def test_a_run_that_spans_midnight(
-    symbol: str, kite: Sandbox, tmp_path: Path, timescale_dsn: str, timescale_template: Template
+    symbol: str, kite: Sandbox, tmp_path: Path, warehouse_dsn: str, warehouse_template: Template
 ) -> None:
     """A reply before midnight holds the date, one after it settles it."""
     course = Course(
-        *(kite, tmp_path, timescale_dsn),
+        *(kite, tmp_path, warehouse_dsn),
         bootstrap_date=date(2026, 10, 1),
         tradingsymbols=(symbol,),
         candle_interval=INTERVALS,
@@ -209,17 +209,17 @@ def test_a_run_that_spans_midnight(
     course.run(ist(2026, 10, 14, 0, 11))
     assert course.requests == (2 if symbol[:3] == "MCX" else 0)
     assert course.last_dates() == {"2026-10-13"}
-    final = downloaded(course, timescale_template, tmp_path / "fresh")
+    final = downloaded(course, warehouse_template, tmp_path / "fresh")
     assert (differing(course.seen[0], final) == []) == (symbol[:3] != "MCX")
     assert (differing(course.seen[1], final), course.asked_in_vain()) == ([], [])
 
 
 def test_runs_on_holidays_and_weekends_ask_little(
-    kite: Sandbox, tmp_path: Path, timescale_dsn: str
+    kite: Sandbox, tmp_path: Path, warehouse_dsn: str
 ) -> None:
     """A day without a candle is asked again until it is over, then never more."""
     course = Course(
-        kite, tmp_path, timescale_dsn, bootstrap_date=date(2026, 9, 1), tradingsymbols=("INFY",)
+        kite, tmp_path, warehouse_dsn, bootstrap_date=date(2026, 9, 1), tradingsymbols=("INFY",)
     )
     taken = []
     # Thursday, a holiday on Friday, a weekend, Monday
@@ -256,13 +256,13 @@ def test_whenever_it_runs_the_table_ends_the_same(
     symbols: list[str],
     intervals: list[Interval],
     minutes: list[int],
-    timescale_template: Template,
+    warehouse_template: Template,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Ten days around a holiday, a weekend and a Muhurat: at any moment a part of the end state."""
     folder = tmp_path_factory.mktemp("law")
     begin = ist(2026, 10, 30)
-    with sandbox(api_key="law") as kite, timescale_template.database() as dsn:
+    with sandbox(api_key="law") as kite, warehouse_template.database() as dsn:
         course = Course(
             *(kite, folder, dsn),
             bootstrap_date=date(2026, 10, 28),
@@ -272,7 +272,7 @@ def test_whenever_it_runs_the_table_ends_the_same(
         for minute in minutes:
             course.run(begin + timedelta(minutes=minute))
         course.run(ist(2026, 11, 12, 12))
-        final = downloaded(course, timescale_template, folder / "fresh")
+        final = downloaded(course, warehouse_template, folder / "fresh")
         assert course.asked_in_vain() == []
     assert differing(course.seen[-1], final) == []
     assert not any(differing(a, a & b) for a, b in pairwise(course.seen))

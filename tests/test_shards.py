@@ -33,11 +33,11 @@ def kites(tmp_path: Path) -> Iterator[list[Sandbox]]:
 
 
 def test_two_machines_fill_one_database_as_one_would(
-    kites: list[Sandbox], tmp_path: Path, timescale_dsn: str, module_plain_dsn: str, look: Look
+    kites: list[Sandbox], tmp_path: Path, warehouse_dsn: str, module_plain_dsn: str, look: Look
 ) -> None:
     """At the same time, over the same hypertable chunks, each with half of the instruments."""
     boxes = []
-    dsns = (with_schema(module_plain_dsn), *[with_schema(timescale_dsn)] * 2)
+    dsns = (with_schema(module_plain_dsn), *[warehouse_dsn] * 2)
     for name, kite, dsn in zip(("alone", "first", "second"), kites, dsns, strict=True):
         folder = tmp_path / name
         folder.mkdir()

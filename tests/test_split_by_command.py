@@ -53,11 +53,11 @@ def _run(port: int, folder: Path, dsn: str, staging: str) -> str:
 
 
 def test_split_bonus_and_dividend_are_noticed_by_the_next_run(
-    tmp_path: Path, timescale_dsn: str, timescale_template: Template, look: Look
+    tmp_path: Path, warehouse_dsn: str, timescale_template: Template, look: Look
 ) -> None:
     """The ratio is on record, and the table is that of a download made afterwards."""
     port, ex_date = free_port(), "2026-11-19"
-    dsn = with_schema(timescale_dsn)
+    dsn = warehouse_dsn
     splits = [f"--split={symbol}:{ex_date}:{ratio}" for symbol, ratio in RATIOS.items()]
     with _serving(port, "2026-11-18"):
         _run(port, tmp_path, dsn, "s.duckdb")

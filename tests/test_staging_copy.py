@@ -16,7 +16,7 @@ from kitepipe.progress import Silent
 from kitepipe.staging import Staging
 from kitepipe.staging_open import DRAFT, ROW_GROUP
 from tests.archive_help import archive, archiving_hand, stage
-from tests.load_help import API_ROOT, Hand, day, with_schema
+from tests.load_help import API_ROOT, Hand, day
 from tests.servers import looking
 from tests.staging_help import (
     candles,
@@ -102,10 +102,10 @@ with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False) as (staging, beat
 
 
 def test_compact_gives_room_back_and_changes_no_row(
-    hand: Hand, tmp_path: Path, timescale_dsn: str
+    hand: Hand, tmp_path: Path, warehouse_dsn: str
 ) -> None:
     """After an archive the file is smaller; rights stay, and the next run goes on with it."""
-    hand.settings = replace(hand.settings, dsn=with_schema(timescale_dsn))
+    hand.settings = replace(hand.settings, dsn=warehouse_dsn)
     stage(hand, 100, 25, days=40)
     hand.load()
     archive(hand)
@@ -268,9 +268,9 @@ for verb in (pipeline.compact, lambda *a: pipeline.backup(a[0], Path(sys.argv[2]
     assert left == {"a.duckdb", "a.duckdb.lock", "b.duckdb.lock"}
 
 
-def test_a_restored_backup_loses_no_later_reply(tmp_path: Path, timescale_dsn: str) -> None:
+def test_a_restored_backup_loses_no_later_reply(tmp_path: Path, warehouse_dsn: str) -> None:
     """The warehouse knows replies of the file that was lost: those asked anew are others."""
-    hand = Hand(tmp_path / "a.duckdb", with_schema(timescale_dsn))
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn)
     path, target = hand.settings.staging, tmp_path / "backup.duckdb"
     hand.prices(0, 4, 100)
     hand.load()
@@ -280,7 +280,7 @@ def test_a_restored_backup_loses_no_later_reply(tmp_path: Path, timescale_dsn: s
     target.replace(path)
     hand.prices(5, 14, 102, minute=2)
     assert (hand.load().new, hand.load().replies) == (5, 0)
-    with looking(timescale_dsn) as look:
+    with looking(warehouse_dsn) as look:
         closes = look("select close from kite_ohlcv order by date")
     assert closes == [(100.0,)] * 5 + [(102.0,)] * 10
     assert pipeline.verify(hand.settings, Silent()).differing == 0
