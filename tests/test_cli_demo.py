@@ -34,8 +34,8 @@ def _demo(*args: str, dsn: str) -> Result:
 def test_the_demo_fills_a_database_once_and_no_other(plain_dsn: str) -> None:
     """Its rows are shown; a kept folder asks for nothing again; another's candles are left alone.
 
-    Synthetic candles among real ones could never be told apart again. A holiday is asked again
-    until it is over: that is all that a second demo on the same day may ask.
+    Synthetic candles among real ones could never be told apart again. A second demo on the same
+    day may only ask for dates that were not settled: a holiday is not until it is over.
     """
     first = _demo("--keep", dsn=plain_dsn)
     assert (first.exit_code, first.exception) == (0, first.exception)
@@ -44,9 +44,9 @@ def test_the_demo_fills_a_database_once_and_no_other(plain_dsn: str) -> None:
     [(rows, intervals)] = _do(plain_dsn, count)
     assert (rows > 500_000, intervals) == (True, 3)
 
-    newest, asked = _asked()
+    settled, asked = _asked()
     again = _demo("--keep", dsn=plain_dsn)
-    assert (again.exit_code, _asked(newest)[1]) == (0, asked)
+    assert (again.exit_code, _asked(settled)[1]) == (0, asked)
     other = _demo("--folder", "other", dsn=plain_dsn)
     assert other.exit_code == 2
     assert "not this demo's" in other.stderr
@@ -54,15 +54,20 @@ def test_the_demo_fills_a_database_once_and_no_other(plain_dsn: str) -> None:
     assert os.listdir() == ["kitepipe-demo"]
 
 
-def _asked(newest: date | None = None) -> tuple[date, int]:
-    """Return the last date that was asked, and how many windows begin before it, or `newest`."""
+def _asked(settled: date | None = None) -> tuple[date, int]:
+    """Return the date that is settled of all series, and how many windows begin by it.
+
+    The date may be given: what closes between two demos is asked again by the second.
+    """
     with duckdb.connect("kitepipe-demo/kitepipe.duckdb", read_only=True) as database:
-        query = (
-            "select max(last_date), count(*) filter (first_date < coalesce($newest, ("
-            "select max(last_date) from chunk))) from chunk"
+        by_series = (
+            "select max(settled_through) as settled from reply join chunk using (chunk_id) "
+            "group by instrument_key, interval"
         )
-        ((last, windows),) = database.execute(query, {"newest": newest}).fetchall()
-        return last, windows
+        [(date_of_all,)] = database.execute(f"select min(settled) from ({by_series})").fetchall()
+        query = "select count(*) from chunk where first_date <= ?"
+        [(windows,)] = database.execute(query, [settled or date_of_all]).fetchall()
+        return date_of_all, windows
 
 
 def _do(dsn: str, statement: str) -> list[Any]:
