@@ -20,7 +20,7 @@ from kitepipe.sql import load
 from kitepipe.staging import Staging
 from kitepipe.staging_plain import Columns as Columns
 from kitepipe.staging_plain import instants, read_replies
-from kitepipe.staging_replies import read_archived_bodies, read_bodies, select_bodies
+from kitepipe.staging_replies import Body, read_archived_bodies, read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
 
 # From here on replies that SQL has to judge one by one are judged by one thread at a time.
@@ -84,7 +84,7 @@ class CandleParser:
 
     def __init__(self, staging: Staging) -> None:
         self._memory, self._cursor = staging.memory, staging.cursor()
-        self._kept: Mapping[int, bytes] = {}
+        self._kept: Mapping[int, Body] = {}
         self._plain: Columns = {}
         self._candles: Columns = {}
         self._way, self._has_texts = "plain", False
@@ -155,7 +155,7 @@ class CandleParser:
         return parsed
 
     def _clean_candles(self, interval: Interval) -> Columns | None:
-        """Return the candles where all are plain, good and decided; None where any is not.
+        """Return the candles where all are plain, good and decided; None where any may not be.
 
         So is what a history brings: SQL says yes, and none of them is fetched from there.
         """

@@ -40,11 +40,6 @@ def read_archived(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
     return read
 
 
-def archived_among(cursor: Cursor, reply_ids: Sequence[int]) -> set[int]:
-    """Return which of these replies are archived."""
-    return {reply_id for _, ids in _files(cursor, reply_ids) for reply_id in ids}
-
-
 def write_archive(cursor: Cursor, folder: Path, staging_id: str, reply_ids: Sequence[int]) -> Path:
     """Write the bodies in `staged_body` into a file of the folder, and prove what is on disk.
 

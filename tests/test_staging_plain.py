@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,3 +80,38 @@ def test_replies_stand_one_after_another() -> None:
     assert candles["reply_id"].tolist() == [7, 7, 10, 10]
     assert candles["position"].tolist() == [0, 1, 0, 1]
     assert candles["oi"].tolist() == [7] * 4
+
+
+_CANDLE = b'["2024-02-29T09:15:00+0530",1705.1,0.05,123456.75,10,1234567890]'
+_NUMBER = rb"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+_PLAIN = re.compile(
+    rb'\["(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\+0530",('
+    + rb",".join([_NUMBER] * 4)
+    + rb",(?:0|[1-9][0-9]*)(?:,(?:0|[1-9][0-9]*))?)\]"
+)
+
+
+def _expected(candle: bytes) -> list[float | None] | None:
+    """Return what a candle says, by Python alone; None where its form is not plain."""
+    if not (found := _PLAIN.fullmatch(candle)):
+        return None
+    try:
+        at = datetime.fromisoformat(found[1].decode()).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    cells = found[2].split(b",")
+    if not 1900 <= at.year < 2100 or max(map(len, cells)) > 15:
+        return None
+    numbers = [float(cell) for cell in cells]
+    return [round(at.timestamp() * 1e6), *numbers, *[None] * (6 - len(numbers))]
+
+
+@pytest.mark.parametrize("place", range(len(_CANDLE)))
+def test_another_byte_anywhere_is_read_rightly_or_not_at_all(place: int) -> None:
+    """Every place of a candle with any byte: a regular expression and float() say the same."""
+    names = ("ist_us", "open", "high", "low", "close", "volume", "oi")
+    for byte in range(256):
+        candle = _CANDLE[:place] + bytes([byte]) + _CANDLE[place + 1 :]
+        found = read_plain(b'{"status":"success","data":{"candles":[' + candle + b"]}}")
+        read = None if found is None else [found[name].tolist()[0] for name in names]
+        assert read == _expected(candle), candle
