@@ -62,7 +62,7 @@ class Loader:
         self._staging, self._options, self._meter = staging, options, meter
         self._tally = Tally()
         self._making_chunks = threading.Lock()
-        self._with_chunks: list[Window] = []
+        self._dates_with_chunks: list[Window] = []
         self._hands: list[Hand] = []
         self._free: queue.SimpleQueue[Hand] = queue.SimpleQueue()
         self._futures: list[Future[None]] = []
@@ -173,7 +173,7 @@ class Loader:
     def _make_chunks(self, hand: Hand, bundle: Sequence[StagedSeries]) -> None:
         """Make hypertable chunks ahead: who makes one in a load locks out the other loaders.
 
-        The server is asked for each span of dates once: it takes 10 ms to look.
+        A loader asks the server for each span of dates once: it takes 10 ms to look.
         """
         firsts = [s.first_candle for s in bundle if s.first_candle]
         lasts = [s.last_candle for s in bundle if s.last_candle]
@@ -181,9 +181,9 @@ class Loader:
             return
         span = Window(min(firsts), max(lasts))
         with self._making_chunks:
-            if not covers(self._with_chunks, [span]):
+            if not covers(self._dates_with_chunks, [span]):
                 hand.persist(hand.warehouse.make_hypertable_chunks, span.first, span.last)
-                self._with_chunks = merge([*self._with_chunks, span])
+                self._dates_with_chunks = merge([*self._dates_with_chunks, span])
 
 
 def works(

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 
+Body = bytes | bytearray  # of a reply, as Kite sent it; DuckDB gives numpy the latter
+
 # The characters that steer a terminal or the direction of writing, for a class of a regular
 # expression (Python's and DuckDB's).
 STEERING = "\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"

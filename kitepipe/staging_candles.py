@@ -5,7 +5,7 @@ A parser is for one thread; its temp tables are its own. The rules stand in the 
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,16 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from kitepipe.candle_checksum import checksum
-from kitepipe.model import Interval, Window
+from kitepipe.model import Body, Interval, Window
 from kitepipe.sql import load
 from kitepipe.staging import Staging
 from kitepipe.staging_plain import Columns as Columns
 from kitepipe.staging_plain import instants, read_replies
-from kitepipe.staging_replies import Body, read_archived_bodies, read_bodies, select_bodies
+from kitepipe.staging_replies import read_archived_bodies, read_bodies, select_bodies
 from kitepipe.staging_series import StagedReply
 
 # From here on replies that SQL has to judge one by one are judged by one thread at a time.
 _LARGE_BYTES = 256 * 1024
+_PACK_BYTES = 512 * 1024  # a reply of so many has most of a pack of sealed bodies to itself
 _PLAIN = ("segment", "plain_candle", "parsed_plain", "judgement")
 # What reads the texts of candles: a load that meets only plain and good ones saves 17 ms.
 _TEXTS = ("picked", "cut_plain", "cut_json", "cut_typed", "typed_candle")
@@ -130,7 +131,10 @@ class CandleParser:
         if self._kept.keys() >= set(self._picked):
             bodies = {reply_id: self._kept[reply_id] for reply_id in self._picked}
         else:
-            bodies = read_bodies(self._cursor, self._picked, self._memory.open_bodies)
+            bodies = read_bodies(
+                *(self._cursor, self._picked, self._memory.open_bodies),
+                one_by_one=min((part.reply.bytes for part in parts), default=0) >= _PACK_BYTES,
+            )
             if away := set(self._picked) - bodies.keys():
                 with self._memory.for_a_judge():
                     bodies |= read_archived_bodies(self._cursor, sorted(away))
@@ -151,7 +155,6 @@ class CandleParser:
             with self._room(parts):
                 parsed = self._judged()
         self._candles = parsed.candles
-        self._cursor.register("candle", parsed.candles)  # what `compare` reads
         return parsed
 
     def _clean_candles(self, interval: Interval) -> Columns | None:
@@ -211,11 +214,8 @@ class CandleParser:
 
     def compare(self, existing: Mapping[str, npt.NDArray[Any]]) -> Delta:
         """Compare what `parse` gave last with the candles of the warehouse (at_us ... oi)."""
-        self._cursor.register("existing", dict(existing))
-        try:
+        with self._beside(existing):
             self._cursor.execute(load("staging_create_candle_delta"))
-        finally:
-            self._cursor.unregister("existing")
         counts = self._cursor.execute(load("staging_select_delta_counts")).fetchall()
         return Delta(
             new=self._changed("new"),
@@ -232,13 +232,21 @@ class CandleParser:
         self, existing: Mapping[str, npt.NDArray[Any]], most: int
     ) -> list[tuple[Any, ...]]:
         """Return up to `most` differences from the warehouse: at_us, change, both sides."""
-        self._cursor.register("existing", dict(existing))
-        try:
+        with self._beside(existing):
             self._cursor.execute(load("staging_create_candle_delta"))
             statement = load("staging_select_differences")
             return self._cursor.execute(statement, {"most": most}).fetchall()
+
+    @contextlib.contextmanager
+    def _beside(self, existing: Mapping[str, npt.NDArray[Any]]) -> Iterator[None]:
+        """Let SQL see what `parse` gave last, as `candle`, beside candles of the warehouse."""
+        self._cursor.register("candle", self._candles)
+        self._cursor.register("existing", dict(existing))
+        try:
+            yield
         finally:
             self._cursor.unregister("existing")
+            self._cursor.unregister("candle")
 
     def _changed(self, kind: str) -> Columns:
         statement = load("staging_select_candle_delta")

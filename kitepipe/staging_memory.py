@@ -44,8 +44,7 @@ class Memory:
     @contextlib.contextmanager
     def for_loaders(self, number: int) -> Iterator[None]:
         """Let so many threads load plain replies at once."""
-        more = max(0, number - _LOADERS) * _LOADER_MB
-        with self._with(more) if more else contextlib.nullcontext():
+        with self._with(max(0, number - _LOADERS) * _LOADER_MB):
             yield
 
     @contextlib.contextmanager

@@ -7,14 +7,14 @@ again: see staging_schema.sql.
 import hashlib
 import itertools
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
-from kitepipe.model import Reply, Series, Window, utc_now
+from kitepipe.model import Body, Reply, Series, Window, utc_now
 from kitepipe.sql import load
 from kitepipe.staging import Staging, as_utc, naive, transaction
 from kitepipe.staging_errors import translated
@@ -26,11 +26,7 @@ log = logging.getLogger(__name__)
 # seal is what a loader can take, and a night's little is not all fillers.
 SEAL_BYTES = 16 * 1024 * 1024
 _ALONE = nullcontext()
-Body = bytes | bytearray  # numpy has the latter from DuckDB
 _AMONG = "reply_id in (select unnest($ids))"
-# So few sealed bodies are read one by one: 0.13 us a candle. The scan itself finds each, where for
-# several at once there is a join behind it, which copies them all: 0.20.
-_ONE_BY_ONE = 8
 _ONE_AS_BYTES = "select encode(body) as body from body_sealed where reply_id = ?"
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -221,36 +217,45 @@ def select_bodies(
     Only the packs and archive files that hold them are read. Raises ArchiveOutOfReach.
     `open_bodies` is held while open bodies are read.
     """
+    insert = f"insert into staged_body select reply_id, body from {{}} where {_AMONG}"
     with transaction(cursor):
         cursor.execute("create or replace temp table staged_body (reply_id bigint, body varchar)")
-        outside = read_archived(cursor, reply_ids)
-        for table, ids, turn in _in_the_file(cursor, set(reply_ids) - outside, open_bodies):
-            with turn:
-                query = f"select reply_id, body from {table} where {_AMONG}"
-                cursor.execute(f"insert into staged_body {query}", {"ids": ids})
+        opened, others = _divided(cursor, set(reply_ids) - read_archived(cursor, reply_ids))
+        if others:
+            cursor.execute(insert.format("body_sealed"), {"ids": others})
+        if opened:
+            with open_bodies:
+                cursor.execute(insert.format("body_open"), {"ids": opened})
 
 
 def read_bodies(
     cursor: duckdb.DuckDBPyConnection,
     reply_ids: Sequence[int],
     open_bodies: AbstractContextManager[object] = _ALONE,
+    *,
+    one_by_one: bool = False,
 ) -> dict[int, Body]:
     """Return these replies' bodies, but for archived ones; `open_bodies` as for select_bodies.
 
-    They come as bytes: as text that is encoded again it was 0.05 us a candle more, and by way of
-    `select_bodies` 0.1.
+    `one_by_one` is for those that have a pack of their own, 1 MB: the scan itself finds each, in
+    0.13 us a candle, where for several at once there is a join behind it that copies them all, in
+    0.20. Small ones that share a pack would unpack it for each.
     """
+    select = f"select reply_id, encode(body) from {{}} where {_AMONG}"
     bodies: dict[int, Body] = {}
     with transaction(cursor):
-        for table, ids, turn in _in_the_file(cursor, set(reply_ids), open_bodies):
-            with turn:
-                if table == "body_sealed" and len(ids) <= _ONE_BY_ONE:
-                    for one in ids:
-                        found = cursor.execute(_ONE_AS_BYTES, [one]).fetchnumpy()["body"]
-                        bodies.update((one, body) for body in found)
-                else:
-                    query = f"select reply_id, encode(body) from {table} where {_AMONG}"
-                    bodies.update(cursor.execute(query, {"ids": ids}).fetchall())
+        opened, others = _divided(cursor, reply_ids)
+        if one_by_one:
+            for reply_id in others:
+                found = cursor.execute(_ONE_AS_BYTES, [reply_id]).fetchnumpy()["body"]
+                bodies.update((reply_id, body) for body in found)
+        elif others:
+            rows = cursor.execute(select.format("body_sealed"), {"ids": others}).fetchall()
+            bodies.update(rows)
+        if opened:
+            with open_bodies:
+                rows = cursor.execute(select.format("body_open"), {"ids": opened}).fetchall()
+            bodies.update(rows)
     return bodies
 
 
@@ -262,19 +267,14 @@ def read_archived_bodies(
     return dict(cursor.execute("select reply_id, encode(body) from staged_body").fetchall())
 
 
-def _in_the_file(
-    cursor: duckdb.DuckDBPyConnection,
-    reply_ids: Collection[int],
-    open_bodies: AbstractContextManager[object],
-) -> Iterator[tuple[str, list[int], AbstractContextManager[object]]]:
-    """Give the tables that may have these bodies, whose they are, and what to hold meanwhile.
+def _divided(
+    cursor: duckdb.DuckDBPyConnection, reply_ids: Collection[int]
+) -> tuple[list[int], list[int]]:
+    """Return whose bodies are open, and the others: sealed or archived.
 
-    To be read in the same transaction: a seal in between would move bodies.
+    They are to be read in the same transaction: a seal in between would move them.
     """
     query = f"select reply_id from body_open where {_AMONG}"
     rows = cursor.execute(query, {"ids": list(reply_ids)}).fetchall()
     opened = [reply_id for (reply_id,) in rows]
-    if sealed := sorted(set(reply_ids).difference(opened)):
-        yield "body_sealed", sealed, _ALONE
-    if opened:
-        yield "body_open", opened, open_bodies
+    return opened, sorted(set(reply_ids).difference(opened))

@@ -234,9 +234,9 @@ def _columns() -> list[tuple[str, str]]:
 
 
 def _hypertable(cursor: extensions.cursor) -> tuple[str, str] | None:
-    """Return the schema and the name of the candles' hypertable; None where it is no such."""
-    cursor.execute("select from pg_extension where extname = 'timescaledb'")
-    if not cursor.rowcount:  # its views are not there either
+    """Return the schema and the name of the candles' table; None where it is an ordinary one."""
+    cursor.execute(sql.load("warehouse_select_extension"))
+    if not cursor.rowcount:  # TimescaleDB's views are not there either
         return None
     cursor.execute(sql.load("warehouse_select_hypertable"))
     row = cursor.fetchone()

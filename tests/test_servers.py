@@ -38,6 +38,20 @@ def test_databases_share_nothing(template: str, request: pytest.FixtureRequest) 
     forgotten.close()
 
 
+def test_copies_of_a_filled_database_share_nothing(plain_template: Template) -> None:
+    """Each has what was filled in; what one test adds is not seen by another, nor by later ones."""
+
+    def fill(dsn: str) -> None:
+        with looking(dsn) as look:
+            look("create table mine as select 1 as number")
+
+    with plain_template.filled(fill) as filled:
+        for _ in range(2):
+            with filled.database() as dsn, looking(dsn) as look:
+                assert look("select number from mine") == [(1,)]
+                look("insert into mine values (2)")
+
+
 def test_database_zone_is_awkward(timescale_dsn: str) -> None:
     """A session that sets no zone of its own is neither in UTC nor in India."""
     connection = psycopg2.connect(timescale_dsn)

@@ -58,11 +58,17 @@ REPLY = Picked(
 def test_a_good_history_is_not_odd(interval: Interval, cursor: duckdb.DuckDBPyConnection) -> None:
     """From the first date that the reply decides to its last."""
     assert not _is_odd(cursor, REPLY, interval)
+    # as a hole that was repaired leaves it
+    parts = [(DAYS[8], DAYS[10]), (DAYS[11], DAYS[16])]
+    assert not _is_odd(cursor, replace(REPLY, segments=parts), interval)
 
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(OPEN, "10.95"), (OPEN, "13.55"), (CLOSE, "10.95"), (CLOSE, "13.55"), (LOW, "0")],
+    [
+        *[(place, price) for place in (OPEN, CLOSE) for price in ("10.95", "13.55")],
+        *[(HIGH, "12"), (LOW, "12.05"), (LOW, "0")],
+    ],
 )
 def test_a_price_out_of_place_is_seen(
     place: int, value: str, cursor: duckdb.DuckDBPyConnection
@@ -92,10 +98,12 @@ def test_a_date_that_is_not_the_replys_to_decide_is_seen(
     settled: date | None,
     cursor: duckdb.DuckDBPyConnection,
 ) -> None:
-    """The day beside the last one that is."""
-    candles = body([_candle(f"{day}T09:15:00", GOOD)])
-    reply = replace(REPLY, body=candles, segments=runs, settled_through=settled)
-    assert _is_odd(cursor, reply, Interval.MINUTE)
+    """The day beside the last one that is, at its first minute and its last."""
+    moments = [("00:00", Interval.DAY), ("00:00", Interval.MINUTE), ("23:59", Interval.MINUTE)]
+    for at, interval in moments:
+        candles = body([_candle(f"{day}T{at}:00", GOOD)])
+        reply = replace(REPLY, body=candles, segments=runs, settled_through=settled)
+        assert _is_odd(cursor, reply, interval)
 
 
 @pytest.mark.parametrize(("at", "minutes"), [("09:15:30", 1), ("09:17:00", 5), ("09:20:00", 60)])
@@ -113,7 +121,9 @@ def test_an_instant_beside_the_grid_is_seen(
     prices=st.lists(st.integers(0, 3), min_size=4, max_size=4),
     window=st.tuples(*[st.sampled_from(DAYS)] * 2).map(sorted),
     run=st.tuples(*[st.sampled_from(DAYS)] * 2).map(sorted),
-    settled=st.sampled_from(DAYS),
+    settled=st.sampled_from([*DAYS, None]),
+    at=st.sampled_from(["00:00", "09:15", "09:16", "23:59"]),
+    interval=st.sampled_from([Interval.MINUTE, Interval.MINUTE_15, Interval.DAY]),
 )
 def test_what_judgement_would_not_store_is_never_missed(
     cursor: duckdb.DuckDBPyConnection,
@@ -121,9 +131,11 @@ def test_what_judgement_would_not_store_is_never_missed(
     prices: list[int],
     window: list[date],
     run: list[date],
-    settled: date,
+    settled: date | None,
+    at: str,
+    interval: Interval,
 ) -> None:
     """Any prices, and dates anywhere between window, run and what is settled."""
-    candles = body([_candle(f"{day}T09:15:00", [*map(str, prices), "1"]) for day in days])
+    candles = body([_candle(f"{day}T{at}:00", [*map(str, prices), "1"]) for day in days])
     reply = Picked(1, window[0], window[1], settled, candles, [(run[0], run[1])])
-    _is_odd(cursor, reply, Interval.MINUTE)
+    _is_odd(cursor, reply, interval)

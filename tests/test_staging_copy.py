@@ -31,7 +31,7 @@ from tests.staging_help import (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Hand:
+def made_hand(tmp_path_factory: pytest.TempPathFactory) -> Hand:
     """Twelve replies of each of three instruments, sealed and open; nothing is loaded."""
     hand = archiving_hand(tmp_path_factory.mktemp("made"), "")
     stage(hand, 0, 12)
@@ -41,9 +41,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Hand:
 
 
 @pytest.fixture
-def hand(made: Hand, tmp_path: Path) -> Hand:
+def hand(made_hand: Hand, tmp_path: Path) -> Hand:
     """A copy of it, for one test."""
-    return made.moved(tmp_path, "")
+    return made_hand.moved(tmp_path, "")
 
 
 def packs(path: Path) -> list[tuple[object, ...]]:

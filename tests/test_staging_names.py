@@ -17,7 +17,7 @@ from tests.staging_help import contents
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Hand:
+def made_hand(tmp_path_factory: pytest.TempPathFactory) -> Hand:
     """Two replies of each of three instruments; nothing is loaded."""
     hand = archiving_hand(tmp_path_factory.mktemp("made"), "")
     stage(hand, 0, 2)
@@ -25,9 +25,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Hand:
 
 
 @pytest.fixture
-def hand(made: Hand, tmp_path: Path) -> Hand:
+def hand(made_hand: Hand, tmp_path: Path) -> Hand:
     """A copy of it, for one test."""
-    return made.moved(tmp_path, "")
+    return made_hand.moved(tmp_path, "")
 
 
 @pytest.mark.parametrize("verb", [pipeline.backup, pipeline.rescue])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitepipe.staging_plain import read_plain, read_replies
+from kitepipe.staging_plain import Columns, read_replies
 
 ROWS = 20_000  # more than two blocks
 BEGIN = datetime(2024, 1, 1, 9, 15)  # noqa: DTZ001 - India's wall clock
@@ -19,6 +19,12 @@ BEGIN = datetime(2024, 1, 1, 9, 15)  # noqa: DTZ001 - India's wall clock
 def _body(rows: list[list[Any]]) -> bytes:
     text = {"status": "success", "data": {"candles": rows}}
     return json.dumps(text, separators=(",", ":")).encode()
+
+
+def _read(body: bytes) -> Columns | None:
+    """Return the candles of one body; None where it is not plain."""
+    plain, columns = read_replies({1: body})
+    return columns if plain else None
 
 
 def _rows() -> list[list[Any]]:
@@ -36,7 +42,7 @@ def _rows() -> list[list[Any]]:
 def test_a_long_reply_is_read_to_the_last_digit() -> None:
     """Every instant, price and volume of several blocks; and no open interest."""
     rows = _rows()
-    found = read_plain(_body(rows))
+    found = _read(_body(rows))
     assert found is not None
     for place, name in enumerate(("open", "high", "low", "close", "volume"), start=1):
         assert found[name].tolist() == [row[place] for row in rows]
@@ -52,7 +58,7 @@ def test_one_odd_cell_anywhere_leaves_the_reply_to_sql(place: int, cell: tuple[i
     """In whichever block it stands."""
     rows = _rows()
     rows[place][cell[0]] = cell[1]
-    assert read_plain(_body(rows)) is None
+    assert _read(_body(rows)) is None
 
 
 @given(
@@ -63,7 +69,7 @@ def test_a_decimal_is_the_double_that_python_reads(whole: int, decimals: str) ->
     """Whatever its digits, as long as there are no more than 15 characters."""
     text = f"{whole}.{decimals}" if decimals else f"{whole}"
     ones = _body([["2024-01-10T09:15:00+0530", 1, 1, 1, 1, 1]])
-    found = read_plain(ones.replace(b",1,", f",{text},".encode(), 1))
+    found = _read(ones.replace(b",1,", f",{text},".encode(), 1))
     if len(text) > 15:
         assert found is None
     else:
@@ -83,9 +89,9 @@ def test_replies_stand_one_after_another() -> None:
 
 
 _CANDLE = b'["2024-02-29T09:15:00+0530",1705.1,0.05,123456.75,10,1234567890]'
-# What a candle is made of, what differs from that by a bit, and from the edges of what bytes are.
+# What a candle is made of, what differs from a digit or the point by a bit, and the ends of bytes.
 _MARKS = b'0123456789.,:-+T"[] eE'
-_BYTES = sorted({*_MARKS, *(mark ^ bit for mark in b"0.9" for bit in (1, 2, 16, 128)), 0, 127, 255})
+_BYTES = sorted({*_MARKS, *(mark ^ 1 << bit for mark in b"0.9" for bit in range(8)), 0, 127, 255})
 _NUMBER = rb"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 _PLAIN = re.compile(
     rb'\["(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\+0530",('
@@ -115,6 +121,35 @@ def test_another_byte_anywhere_is_read_rightly_or_not_at_all(place: int) -> None
     names = ("ist_us", "open", "high", "low", "close", "volume", "oi")
     for byte in _BYTES:
         candle = _CANDLE[:place] + bytes([byte]) + _CANDLE[place + 1 :]
-        found = read_plain(b'{"status":"success","data":{"candles":[' + candle + b"]}}")
+        found = _read(b'{"status":"success","data":{"candles":[' + candle + b"]}}")
         read = None if found is None else [found[name].tolist()[0] for name in names]
         assert read == _expected(candle), candle
+
+
+@given(cell=st.lists(st.sampled_from(_BYTES), min_size=1, max_size=16).map(bytes))
+def test_neighbours_of_any_kind_are_read_rightly_or_not_at_all(cell: bytes) -> None:
+    """What one byte borrows from the next, or carries over to it, never makes a number."""
+    candle = _CANDLE.replace(b"123456.75", cell)
+    found = _read(b'{"status":"success","data":{"candles":[' + candle + b"]}}")
+    expected = _expected(candle)
+    assert (found is None) == (expected is None)
+    assert found is None or expected is None or found["low"].tolist() == [expected[3]]
+
+
+def test_the_shortest_candles_have_room() -> None:
+    """As many as fit into a body; two bodies of them too."""
+    candles = ",".join(['["2024-01-10T09:15:00+0530",0,0,0,0,0]'] * 5000)
+    body = f'{{"status":"success","data":{{"candles":[{candles}]}}}}'.encode()
+    ids, columns = read_replies({1: body, 2: body})
+    assert (ids, columns["position"].tolist()) == ([1, 2], [*range(5000)] * 2)
+    assert not columns["volume"].any()
+
+
+def test_cells_without_a_character_leave_the_reply_to_sql() -> None:
+    """Commas within a text cut shorter candles than there can be: JSON all the same."""
+    candles = ",".join(['["2024-01-10T09:15:00+0530",",,,,"]'] * 500)
+    body = f'{{"status":"success","data":{{"candles":[{candles}]}}}}'.encode()
+    assert json.loads(body)
+    plain = _body([["2024-01-10T09:15:00+0530", 1, 1, 1, 1, 1]])
+    ids, columns = read_replies({1: plain, 2: body, 3: plain})
+    assert (ids, columns["reply_id"].tolist()) == ([1, 3], [1, 3])

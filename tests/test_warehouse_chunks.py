@@ -2,12 +2,14 @@
 
 from datetime import UTC, date, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kitepipe import warehouse_schema
+from kitepipe import load, warehouse_schema
 from kitepipe.warehouse import DatabaseManager
+from tests.load_help import Hand, day
 from tests.servers import Look
 
 
@@ -52,3 +54,24 @@ def test_no_date_is_left_without_a_chunk_where_their_length_was_changed(
     assert ranges[0][0] <= datetime(2021, 12, 31, 18, 30, tzinfo=UTC)
     assert ranges[-1][1] >= datetime(2024, 12, 31, 18, 30, tzinfo=UTC)
     assert all(before[1] == after[0] for before, after in pairwise(ranges))
+
+
+def test_a_loader_asks_for_the_chunks_of_each_span_of_dates_once(
+    tmp_path: Path, warehouse_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span within those that it has asked for costs the server nothing."""
+    hand = Hand(tmp_path / "a.duckdb", warehouse_dsn, ("INFY", "SBIN", "TCS"))
+    hand.prices(0, 9, 100)
+    hand.prices(2, 5, 100, symbol="SBIN")
+    hand.prices(8, 400, 100, symbol="TCS")
+    asked: list[tuple[date, date]] = []
+    make = DatabaseManager.make_hypertable_chunks
+
+    def spy(manager: DatabaseManager, first: date, last: date) -> int:
+        asked.append((first, last))
+        return make(manager, first, last)
+
+    monkeypatch.setattr(DatabaseManager, "make_hypertable_chunks", spy)
+    monkeypatch.setattr(load, "GROUP_BYTES", 1)  # each series is a bundle
+    assert hand.load(load_workers=1).new == 10 + 4 + 393
+    assert asked == [(day(0), day(9)), (day(8), day(400))]

@@ -4,7 +4,8 @@
 -- Each candle is hashed, field into field, by the functions of hash partitions; kitepipe/candle_checksum.py
 -- computes the same. The instant keeps moved rows apart. Volume and oi go into the seeds, bit by bit
 -- (hashint8extended folds its argument into 32 bits first: a volume that lost its upper half would
--- hash as before); a missing oi is a number of its own. 0.3 us a candle; COPY out takes 1.2 us.
+-- hash as before); a missing oi is a number of its own. 0.27 us a candle; COPY out takes 1.2 us.
+-- UTC is an interval of 0: a zone by its name is looked up for each candle, 0.07 us.
 select
     span.place,
     totals.candles,
@@ -24,7 +25,8 @@ cross join lateral (
                             h.high,
                             hashfloat8extended(
                                 h.open,
-                                timestamp_hash_extended(h.date at time zone 'UTC', 0) # h.volume
+                                timestamp_hash_extended(h.date at time zone interval '0', 0)
+                                # h.volume
                             ) # coalesce(h.oi, -7046029254386353131)
                         )
                     )

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["kitepipe"]):
     from kitepipe.errors import StagingError, UsageError
     from kitepipe.staging import Staging
     from kitepipe.staging_instruments import take_snapshot
-    from kitepipe.staging_plain import read_plain
+    from kitepipe.staging_plain import read_replies
 
 _CANDLE = '["2024-01-10T09:15:00+0530",10,12.5,9.5,11.05,700]'
 _BODY = f'{{"status":"success","data":{{"candles":[{_CANDLE},{_CANDLE}]}}}}'
@@ -32,8 +32,8 @@ _CONFIGURATION = 'exchanges = ["NSE"]\nrate_limit = 2.5\nbootstrap_date = "2015-
 
 def replies(data: bytes) -> None:
     """Each number is Python's float, each instant the text's; other forms are left to SQL."""
-    columns = read_plain(data)
-    if columns is None:
+    plain, columns = read_replies({7: b"", 8: data})
+    if not plain:
         return
     rows = json.loads(data)["data"]["candles"]
     names = ("open", "high", "low", "close", "volume")
