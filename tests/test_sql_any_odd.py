@@ -54,13 +54,23 @@ REPLY = Picked(
 )
 
 
-@pytest.mark.parametrize("interval", [Interval.MINUTE, Interval.MINUTE_15, Interval.DAY])
-def test_a_good_history_is_not_odd(interval: Interval, cursor: duckdb.DuckDBPyConnection) -> None:
-    """From the first date that the reply decides to its last."""
-    assert not _is_odd(cursor, REPLY, interval)
-    # as a hole that was repaired leaves it
-    parts = [(DAYS[8], DAYS[10]), (DAYS[11], DAYS[16])]
-    assert not _is_odd(cursor, replace(REPLY, segments=parts), interval)
+@pytest.mark.parametrize(
+    ("at", "interval"),
+    [
+        ("00:00", Interval.MINUTE),
+        ("09:15", Interval.MINUTE_15),
+        ("23:59", Interval.MINUTE),
+        ("00:00", Interval.DAY),
+        ("03:07", Interval.DAY),
+    ],
+)
+def test_a_good_history_is_not_odd(
+    at: str, interval: Interval, cursor: duckdb.DuckDBPyConnection
+) -> None:
+    """From the first date that the reply decides to its last, in one run of dates and in two."""
+    candles = body([_candle(f"{day}T{at}:00", GOOD) for day in DAYS[8:17]])
+    for runs in ([(DAYS[8], DAYS[16])], [(DAYS[8], DAYS[10]), (DAYS[11], DAYS[16])]):
+        assert not _is_odd(cursor, replace(REPLY, body=candles, segments=runs), interval)
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,13 @@ def test_neighbours_of_any_kind_are_read_rightly_or_not_at_all(cell: bytes) -> N
     assert found is None or expected is None or found["low"].tolist() == [expected[3]]
 
 
+@pytest.mark.parametrize("cell", [b"1.5.5", b"1.23456.78", b"1..5", b"12345678..5"])
+def test_a_number_with_two_points_leaves_the_reply_to_sql(cell: bytes) -> None:
+    """Among its last eight characters, or one before them."""
+    candle = _CANDLE.replace(b"123456.75", cell)
+    assert _read(b'{"status":"success","data":{"candles":[' + candle + b"]}}") is None
+
+
 def test_the_shortest_candles_have_room() -> None:
     """As many as fit into a body; two bodies of them too."""
     candles = ",".join(['["2024-01-10T09:15:00+0530",0,0,0,0,0]'] * 5000)
