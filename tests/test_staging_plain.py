@@ -136,7 +136,7 @@ def test_neighbours_of_any_kind_are_read_rightly_or_not_at_all(cell: bytes) -> N
     assert found is None or expected is None or found["low"].tolist() == [expected[3]]
 
 
-@pytest.mark.parametrize("cell", [b"1.5.5", b"1.23456.78", b"1..5", b"12345678..5"])
+@pytest.mark.parametrize("cell", [b"1.5.5", b"1..5", b"12345678..5", b"12345.6789012.3"])
 def test_a_number_with_two_points_leaves_the_reply_to_sql(cell: bytes) -> None:
     """Among its last eight characters, or one before them."""
     candle = _CANDLE.replace(b"123456.75", cell)
