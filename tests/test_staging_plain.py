@@ -4,6 +4,7 @@ import json
 import random
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ def _read(body: bytes) -> Columns | None:
     return columns if plain else None
 
 
+@cache
 def _rows() -> list[list[Any]]:
     draw = random.Random(1)
     return [
@@ -56,8 +58,8 @@ def test_a_long_reply_is_read_to_the_last_digit() -> None:
 @pytest.mark.parametrize("cell", [(5, 1.5), (1, "10"), (3, -1.0), (2, None), (0, "2024-02-30")])
 def test_one_odd_cell_anywhere_leaves_the_reply_to_sql(place: int, cell: tuple[int, Any]) -> None:
     """In whichever block it stands."""
-    rows = _rows()
-    rows[place][cell[0]] = cell[1]
+    rows = [*_rows()]
+    rows[place] = [*rows[place][: cell[0]], cell[1], *rows[place][cell[0] + 1 :]]
     assert _read(_body(rows)) is None
 
 
