@@ -16,10 +16,9 @@ from tests.marks import examples
 from tests.servers import Look, looking
 
 
-@pytest.fixture
-def hand(tmp_path: Path, warehouse_dsn: str) -> Hand:
+def make_hand(folder: Path, dsn: str) -> Hand:
     """An empty staging file beside an empty warehouse."""
-    return Hand(tmp_path / "a.duckdb", warehouse_dsn)
+    return Hand(folder / "a.duckdb", dsn)
 
 
 def test_every_required_field_arrives(hand: Hand, look: Look) -> None:

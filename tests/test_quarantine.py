@@ -22,10 +22,9 @@ from tests.servers_local import free_port
 _OPEN = "select trade_date, rule, reply_id, position, raw from kite_quarantine order by 3, 4"
 
 
-@pytest.fixture
-def hand(tmp_path: Path, warehouse_dsn: str) -> Hand:
+def make_hand(folder: Path, dsn: str) -> Hand:
     """A staging file that is written by hand, and an empty warehouse."""
-    return Hand(tmp_path / "a.duckdb", warehouse_dsn)
+    return Hand(folder / "a.duckdb", dsn)
 
 
 def test_status_shows_what_is_quarantined(hand: Hand) -> None:
