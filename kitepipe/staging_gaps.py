@@ -14,7 +14,7 @@ from kitepipe.sessions import hour_changes
 from kitepipe.sql import load
 from kitepipe.staging import Cursor
 from kitepipe.staging_gap_times import ShortSession
-from kitepipe.staging_series import SeriesKey
+from kitepipe.staging_series import SeriesKey, side_by_side
 
 # Replies on so many days that agree make a hole absent at source: Kite mends its history within
 # a day or two where it mends it at all.
@@ -72,11 +72,8 @@ def _search(
     cursor: Cursor, keys: Sequence[SeriesKey] | None, since: date | None, *, holes_alone: bool
 ) -> list[StagedGap]:
     """Return the gaps; with `holes_alone` those of other kinds may be left out."""
-    columns: list[list[object]] = [list(column) for column in zip(*(keys or ()), strict=True)]
-    names = ("keys", "intervals", "continuous")
-    wanted = dict(zip(names, columns or [[]] * 3, strict=True)) if keys is not None else {}
     parameters: dict[str, dict[str, object]] = {
-        "series": {name: wanted.get(name) for name in names},
+        "series": dict.fromkeys(side_by_side([])) if keys is None else side_by_side(keys),
         "day": {"since": since - _CONTEXT if since else None},
     }
     rows = _rows(cursor, parameters, holes_alone)

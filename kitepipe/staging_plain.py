@@ -160,10 +160,10 @@ def _wall_clock(words: _Words, begins: _Places, ends: _Places) -> _Places:
     _need((ends - begins == len(_DATE)).all())
     pairs = []
     for place, same, more in _DATE_WORDS:
-        chunk = words[begins + place]
-        chunk ^= same
-        _need(not ((chunk + more | chunk) & _HIGH).any())
-        pairs.append(chunk * _TEN + (chunk >> _BYTE))
+        eight = words[begins + place]
+        eight ^= same
+        _need(not ((eight + more | eight) & _HIGH).any())
+        pairs.append(eight * _TEN + (eight >> _BYTE))
 
     def pair(of: int, place: int) -> _Places:
         found: _Places = (pairs[of] >> np.uint64(8 * place)).astype(np.uint8).astype(np.int64)
@@ -210,15 +210,15 @@ def _numbers(
 
 def _last_eight(words: _Words, ends: _Places, lengths: _Places) -> tuple[_Words, _Words]:
     """Return the number that the last eight digits make, 0 for the point; and 1 in its byte."""
-    chunk = words[ends - 8]
-    chunk ^= _ZEROS
-    chunk &= _LAST[lengths]
-    points = (chunk >> np.uint64(4)) & ~chunk & _ONES  # of 0 to 9 and the point, this alone has it
-    chunk -= points * _POINT
-    _need(not ((chunk + _BEYOND_9 | chunk) & _HIGH).any())
+    eight = words[ends - 8]
+    eight ^= _ZEROS
+    eight &= _LAST[lengths]
+    points = (eight >> np.uint64(4)) & ~eight & _ONES  # of 0 to 9 and the point, this alone has it
+    eight -= points * _POINT
+    _need(not ((eight + _BEYOND_9 | eight) & _HIGH).any())
     _need(not (points & points - np.uint64(1)).any())
-    chunk = chunk * _TEN + (chunk >> _BYTE)  # every other byte is a pair of digits now
-    upper = (chunk & _PAIRS) * _WORTH_04 + (chunk >> np.uint64(16) & _PAIRS) * _WORTH_26
+    eight = eight * _TEN + (eight >> _BYTE)  # every other byte is a pair of digits now
+    upper = (eight & _PAIRS) * _WORTH_04 + (eight >> np.uint64(16) & _PAIRS) * _WORTH_26
     return upper >> np.uint64(32), points
 
 

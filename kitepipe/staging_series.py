@@ -1,6 +1,6 @@
 """What staging knows of series: their coverage, their price base, the replies that decide."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -21,6 +21,12 @@ SeriesKey = tuple[int, str, bool]  # instrument_key, interval, continuous
 def key_of(series: Series) -> SeriesKey:
     """Return how staging tells series apart."""
     return series.instrument_key, series.staged_as, series.continuous
+
+
+def side_by_side(keys: Sequence[SeriesKey]) -> dict[str, object]:
+    """Return series as SQL takes them: the lists $keys, $intervals and $continuous."""
+    names = ("keys", "intervals", "continuous")
+    return {name: [key[place] for key in keys] for place, name in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +210,8 @@ def select_claims(
 ) -> dict[SeriesKey, list[StagedReply]]:
     """Return every staged reply of these series, oldest id first."""
     claims: dict[SeriesKey, list[StagedReply]] = {key: [] for key in keys}
-    names = ("keys", "intervals", "continuous")
-    wanted = {name: [key[place] for key in keys] for place, name in enumerate(names)}
-    rows = cursor.execute(
-        load("staging_select_claims"), wanted | {"as_of": naive(as_of)}
-    ).fetchall()
+    parameters = side_by_side(keys) | {"as_of": naive(as_of)}
+    rows = cursor.execute(load("staging_select_claims"), parameters).fetchall()
     for key, interval, continuous, reply_id, sha256, fetched_at, first, last, *rest in rows:
         claims[key, interval, continuous].append(
             StagedReply(

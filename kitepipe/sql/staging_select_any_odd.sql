@@ -1,7 +1,7 @@
--- Whether any plain candle may be anything but good and decided: judgement tells then, candle by
--- candle. Else each is to be stored as it was read. This never sees one too few; too many only where
--- a candle stands on two runs of dates, and those have none in common. No number is negative in this
--- form. By way of judgement it took three times as long, and half of that to be planned.
+-- Whether any plain candle is anything but good and decided: judgement tells then which, and why.
+-- Else each is to be stored as it was read. It says what judgement would (tests/test_sql_any_odd.py
+-- holds both together): a candle between low and high above 0 breaks no rule of prices, and no number
+-- is negative in this form. By way of judgement it took three times as long, half of it to be planned.
 -- Reads: wanted_reply, plain_column, the variable interval_minutes. One row, one column: odd.
 -- One core: 20 M candles a second.
 with run as (

@@ -32,7 +32,7 @@ _CONFIGURATION = 'exchanges = ["NSE"]\nrate_limit = 2.5\nbootstrap_date = "2015-
 
 def replies(data: bytes) -> None:
     """Each number is Python's float, each instant the text's; other forms are left to SQL."""
-    plain, columns = read_replies({7: b"", 8: data})
+    plain, columns = read_replies({1: data})
     if not plain:
         return
     rows = json.loads(data)["data"]["candles"]
