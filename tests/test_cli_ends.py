@@ -137,6 +137,41 @@ def test_a_signal_ends_a_real_process_with_130(number: signal.Signals, verb: str
     assert words.strip().startswith("interrupted: what is staged and loaded is kept")
 
 
+_INTERRUPTED_IMPORT = dedent(
+    """
+    import enum, os, signal, sys
+    from kitepipe.cli.app import Program
+    program, made = Program("kitepipe"), enum.EnumType.__call__
+
+    def interrupted(*given, **named):  # DuckDB makes enums of Python's while it is imported
+        enum.EnumType.__call__ = made
+        os.kill(os.getpid(), signal.SIGINT)
+        return made(*given, **named)
+
+    def importing(event, given):
+        if event == "import" and given[0] == "_duckdb":
+            enum.EnumType.__call__ = interrupted
+
+    @program.command()
+    def sleep():
+        import duckdb, time
+        assert enum.EnumType.__call__ is made
+        time.sleep(30)
+
+    sys.addaudithook(importing)
+    program()
+    """
+)
+
+
+def test_an_interrupt_waits_for_an_import() -> None:
+    """DuckDB, which is C++, would abort the process, and leave a core dump."""
+    command = [sys.executable, "-c", _INTERRUPTED_IMPORT, "sleep"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRON)
+    assert result.returncode == 130, result.stderr
+    assert result.stderr.strip().startswith("interrupted: what is staged and loaded is kept")
+
+
 _REPORTER = dedent(
     """
     from kitepipe.cli.app import Program

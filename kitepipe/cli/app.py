@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -158,7 +159,10 @@ class _Interrupt:
     def __init__(self) -> None:
         self._last = -math.inf
 
-    def __call__(self, signum: int, frame: object) -> None:
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):  # DuckDB's import aborts the process where it is interrupted
+            _signal_soon()
+            return
         now = time.monotonic()
         if now - self._last > 1.0:
             self._last = now
@@ -170,7 +174,7 @@ class _Interrupt:
             sys.__unraisablehook__(what)
             return
         self._last = time.monotonic() - 1.0
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        _signal_soon()
 
     @property
     def fired(self) -> bool:
@@ -188,6 +192,16 @@ class _Interrupt:
             if self.fired:
                 raise KeyboardInterrupt from error
             raise
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
+
+
+def _signal_soon() -> None:
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 @click.group(
