@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -206,6 +207,21 @@ def test_days_are_short_where_a_span_has_no_others(monkeypatch: pytest.MonkeyPat
             commit(writer, series(key, Interval.MINUTE_5), window, _minutes(counts))
         found = find_gaps(cursor)
     assert [one.window.first for one in found if one.short] == [_day(61), _day(62)]
+
+
+@pytest.mark.parametrize(("keys", "told"), [((1, 2, 3), [3]), ((2, 3), [])])
+def test_a_peer_of_the_same_exchange_tells_a_short_session_from_a_short_day(
+    keys: tuple[int, ...], told: list[int]
+) -> None:
+    """Two exchanges, a day on which both have somebody short: alone there, none is told."""
+    with _staging() as (writer, cursor):
+        for key in keys:
+            counts = {n: 3 if n == 7 and key > 1 else 8 for n in range(DAYS)}
+            one = series(key, Interval.MINUTE_5)
+            mcx = replace(one, instrument=replace(one.instrument, exchange="MCX"))
+            commit(writer, one if key == 2 else mcx, WHOLE[0], _minutes(counts))
+        found = [staged for staged in find_gaps(cursor) if staged.short]
+    assert [(one.key[0], one.window.first) for one in found] == [(key, _day(7)) for key in told]
 
 
 @pytest.mark.parametrize(("edge", "place", "farthest"), [(60, 10, 91), (61, 31, 30)])

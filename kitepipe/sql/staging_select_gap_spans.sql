@@ -1,6 +1,7 @@
 -- The dates of intraday series, cut into spans of about $at_once of them, or of 62 days where those have
--- more: so many are read around each. Left out are spans in which each session of each series has as many
--- candles as the fullest one of that series: none of them is short.
+-- more: so many are read around each. Left out are spans in which none can be short: each session of each
+-- series has as many candles as the fullest one of that series, or no other series of its exchange has one
+-- that day to tell a short session from a short day.
 -- Reads gap_day, gap_series. One row a span: its first and last date.
 with
 fullest as (
@@ -8,12 +9,19 @@ fullest as (
     from gap_day
     group by series_id
 ),
-dated as (
-    select date, count(*) as dates, bool_or(gap_day.candles < fullest.candles) as uneven
+traded as (
+    select
+        date, count(*) as dates,
+        bool_or(gap_day.candles < fullest.candles) and min(series_id) < max(series_id) as uneven
     from gap_day
     inner join gap_series using (series_id)
     inner join fullest using (series_id)
     where interval <> 'day'
+    group by exchange, date
+),
+dated as (
+    select date, sum(dates) as dates, bool_or(uneven) as uneven
+    from traded
     group by date
 )
 select min(date), max(date)
