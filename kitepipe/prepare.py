@@ -161,8 +161,9 @@ def _note_known(settings: Settings, bounds: Bounds, cursor: Cursor) -> None:
     unknown = select_unknown_series(cursor, settings.candle_interval, oi=settings.oi)
     if unknown:
         with warehouse_dsn(settings) as dsn:
-            adopt_coverage(cursor, dsn, settings.api_root, unknown)
-        note_known(cursor, oi=settings.oi)
+            adopted = adopt_coverage(cursor, dsn, settings.api_root, unknown)
+        if adopted:
+            note_known(cursor, oi=settings.oi)
 
 
 def _plan(settings: Settings, cursor: Cursor, horizon: Horizon) -> Agenda:
