@@ -17,14 +17,12 @@ with contextlib.suppress(ImportError):  # where there are core dumps, there is t
     _hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (0 if _hard == 0 else 1, _hard))
 
-# While modules are imported, Python looks 130 times for what nobody needs any more: 50 of 450 ms.
-gc.set_threshold(10_000)
-
 from kitepipe.cli import main as cli
 
 
 def main() -> None:
     """Run a verb; the process ends with it."""
+    gc.set_threshold(10_000)  # else what a verb imports is searched 130 times: 50 of 450 ms
     try:
         cli()
     finally:

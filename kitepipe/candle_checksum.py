@@ -1,4 +1,4 @@
-"""The checksum of candles, as warehouse_select_checksums.sql has PostgreSQL compute it there.
+"""The checksum of candles, as warehouse_select_checksum.sql has PostgreSQL compute it there.
 
 Each candle is hashed, field into field, by the functions of PostgreSQL's hash partitions, which are
 the same in every version; the sum of the hashes depends on no order. They are Bob Jenkins' lookup3

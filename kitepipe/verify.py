@@ -109,9 +109,9 @@ def _look_outside(
 ) -> None:
     """Name the rows on dates that nobody decides, and delete them where that is asked."""
     outside = subtract(_EVER, merge(decision.covered))
-    sums = warehouse.checksums(work.instrument_id, work.interval, outside)
-    unproven = [w for w, found in zip(outside, sums, strict=True) if found.candles]
-    proof.unproven += sum(found.candles for found in sums)
+    counts = [warehouse.checksum(work.instrument_id, work.interval, w).candles for w in outside]
+    unproven = [window for window, count in zip(outside, counts, strict=True) if count]
+    proof.unproven += sum(counts)
     for window in unproven:
         if len(proof.foreign) >= _MOST_NAMED and not delete_foreign:
             break  # nothing is left to tell of them: they are counted

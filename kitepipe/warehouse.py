@@ -220,12 +220,10 @@ class DatabaseManager:
         with translated(self.connection, what), self.connection.cursor() as cursor:
             return select_existing(cursor, key, first_us, last_us)
 
-    def checksums(
-        self, instrument_id: int, interval: Interval, windows: Sequence[Window]
-    ) -> list[Checksum]:
-        """Return count and integer checksum of a series in each window, in their order."""
+    def checksum(self, instrument_id: int, interval: Interval, window: Window) -> Checksum:
+        """Return count and integer checksum of a series in a window."""
         with translated(self.connection, f"instrument {instrument_id} {interval}"):
-            return warehouse_reads.checksums(self.connection, instrument_id, interval, windows)
+            return warehouse_reads.checksum(self.connection, instrument_id, interval, window)
 
     def unknown_series(
         self, known: Iterable[tuple[int, Interval]]

@@ -1,6 +1,6 @@
 """Questions to the warehouse that write nothing: coverage, checksums, totals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from kitepipe.plan import merge
 
 
 class Checksum(NamedTuple):
-    """Candles of a series in one window; see warehouse_select_checksums.sql for the sum."""
+    """Candles of a series in one window; see warehouse_select_checksum.sql for the sum."""
 
     candles: int
     checksum: int
@@ -79,21 +79,18 @@ class SeriesCoverage:
     settled: tuple[Window, ...]
 
 
-def checksums(
-    connection: extensions.connection,
-    instrument_id: int,
-    interval: Interval,
-    windows: Sequence[Window],
-) -> list[Checksum]:
-    """Return count and checksum of a series in each window, in their order."""
+def checksum(
+    connection: extensions.connection, instrument_id: int, interval: Interval, window: Window
+) -> Checksum:
+    """Return count and checksum of a series in a window."""
     parameters = {
         "instrument_id": instrument_id,
         "interval": interval.value,
-        "starts": [_midnight(window.first) for window in windows],
-        "ends": [_midnight(window.last + timedelta(days=1)) for window in windows],
+        "start": _midnight(window.first),
+        "finish": _midnight(window.last + timedelta(days=1)),
     }
-    rows = _rows(connection, "warehouse_select_checksums", parameters)
-    return [Checksum(candles, int(checksum)) for _place, candles, checksum in rows]
+    ((candles, total),) = _rows(connection, "warehouse_select_checksum", parameters)
+    return Checksum(candles, int(total))
 
 
 def count_outside(

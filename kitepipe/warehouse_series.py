@@ -117,10 +117,9 @@ class SeriesTransaction:
 
     def checksum(self, windows: Sequence[Window]) -> Checksum:
         """Return count and integer checksum of the candles on the dates of some windows."""
-        interval = Interval(self._key["interval"])
-        sums = warehouse_reads.checksums(
-            self._cursor.connection, self._key["instrument_id"], interval, windows
-        )
+        key = (self._key["instrument_id"], Interval(self._key["interval"]))
+        connection = self._cursor.connection
+        sums = [warehouse_reads.checksum(connection, *key, window) for window in windows]
         self._summed.update(zip(windows, (s.candles for s in sums), strict=True))
         return Checksum(sum(s.candles for s in sums), sum(s.checksum for s in sums))
 

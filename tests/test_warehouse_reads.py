@@ -66,7 +66,7 @@ def test_the_same_checksum_is_computed_here(module_db: DatabaseManager, candles:
     series_id = new_instrument(module_db)
     put(module_db, series_id, candles)
     expected = Checksum(*checksum(candles))
-    assert module_db.checksums(series_id, Interval.MINUTE, [QUARTER]) == [expected]
+    assert module_db.checksum(series_id, Interval.MINUTE, QUARTER) == expected
 
 
 def test_a_checksum_covers_whole_ist_dates(module_db: DatabaseManager) -> None:
@@ -79,10 +79,9 @@ def test_a_checksum_covers_whole_ist_dates(module_db: DatabaseManager) -> None:
     at_us = [round(day.timestamp()) * 1_000_000 for day in days]
     put(module_db, series_id, columns(at_us))
     windows = [Window(date(2024, 1, a), date(2024, 1, b)) for a, b in ((2, 2), (1, 3), (4, 9))]
-    sums = module_db.checksums(series_id, Interval.MINUTE, windows)
+    sums = [module_db.checksum(series_id, Interval.MINUTE, window) for window in windows]
     assert [found.candles for found in sums] == [2, 4, 0]
     assert sums[2] == Checksum(0, 0)
-    assert module_db.checksums(series_id, Interval.MINUTE, []) == []
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -107,7 +106,7 @@ def test_any_changed_field_changes_the_checksum(
         for field, value in changed.items():
             candles[field][1] = value
         put(module_db, series_id, candles)
-        sums.update(module_db.checksums(series_id, Interval.MINUTE, [JANUARY]))
+        sums.add(module_db.checksum(series_id, Interval.MINUTE, JANUARY))
     assert len(sums) == 2
 
 
@@ -119,7 +118,7 @@ def test_swapped_candles_change_the_checksum(module_db: DatabaseManager) -> None
         candles = columns(minutes(0, 1))
         candles["close"] = np.array(prices)
         put(module_db, series_id, candles)
-        sums.update(module_db.checksums(series_id, Interval.MINUTE, [JANUARY]))
+        sums.add(module_db.checksum(series_id, Interval.MINUTE, JANUARY))
     assert len(sums) == 2
 
 
@@ -134,7 +133,7 @@ def test_absurd_foreign_prices_do_not_break_the_checksum(
     )
     with looking(module_plain_dsn) as look:
         look(insert, series_id, instant(minutes(0)[0]))
-    assert module_db.checksums(series_id, Interval.MINUTE, [JANUARY])[0].candles == 1
+    assert module_db.checksum(series_id, Interval.MINUTE, JANUARY).candles == 1
 
 
 def test_coverage_is_what_replies_settled(db: DatabaseManager) -> None:
