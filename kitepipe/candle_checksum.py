@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 _Words = npt.NDArray[np.uint32]
-_Hashes = npt.NDArray[np.uint64]
 
 PRICES = ("open", "high", "low", "close")
 NO_OI = -7046029254386353131  # stands for a missing oi
@@ -31,13 +30,11 @@ def checksum(columns: Mapping[str, npt.NDArray[Any]]) -> tuple[int, int]:
     rows, total = len(columns["at_us"]), 0
     for first in range(0, rows, _BLOCK):
         part = slice(first, first + _BLOCK)
-        hashes = _hashes({name: column[part] for name, column in columns.items()})
-        high, low = (hashes.view(np.int64) >> 32), hashes & np.uint64(0xFFFFFFFF)
-        total += (int(high.sum()) << 32) + int(low.sum())
+        total += _sum_of_hashes({name: column[part] for name, column in columns.items()})
     return rows, total
 
 
-def _hashes(columns: Mapping[str, npt.NDArray[Any]]) -> _Hashes:
+def _sum_of_hashes(columns: Mapping[str, npt.NDArray[Any]]) -> int:
     hashing = _Lookup3(len(columns["at_us"]))
     hashing.take_integers(columns["at_us"] - POSTGRES_EPOCH_US)
     hashing.take_bits(columns["volume"])
@@ -45,7 +42,7 @@ def _hashes(columns: Mapping[str, npt.NDArray[Any]]) -> _Hashes:
     hashing.take_bits(np.ma.filled(columns["oi"], NO_OI))
     for name in ("high", "low", "close"):
         hashing.take_doubles(columns[name])
-    return hashing.hashes()
+    return hashing.sum()
 
 
 class _Lookup3:
@@ -56,10 +53,10 @@ class _Lookup3:
         self._left, self._right = np.empty(rows, np.uint32), np.empty(rows, np.uint32)
         self._is_seeded = False
 
-    def hashes(self) -> _Hashes:
-        """Return what they are now."""
+    def sum(self) -> int:
+        """Return the sum of the hashes, each a bigint."""
         _, high, low = self._words
-        return (high.astype(np.uint64) << np.uint64(32)) | low
+        return (int(high.view(np.int32).sum(dtype=np.int64)) << 32) + int(low.sum(dtype=np.int64))
 
     def take_bits(self, values: npt.NDArray[np.int64]) -> None:
         """PostgreSQL's exclusive or, of bigints: `#`."""
@@ -71,7 +68,7 @@ class _Lookup3:
         """PostgreSQL's hashint8extended."""
         low, high = _halves(values)
         self._seed(4)
-        self._words[0] += low ^ np.where(values >= 0, high, ~high)
+        self._words[0] += low ^ high ^ (values >> 63).astype(np.uint32)  # ~high of negative ones
         self._final()
 
     def take_doubles(self, values: npt.NDArray[np.float64]) -> None:

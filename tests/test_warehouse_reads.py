@@ -69,6 +69,16 @@ def test_the_same_checksum_is_computed_here(module_db: DatabaseManager, candles:
     assert module_db.checksum(series_id, Interval.MINUTE, QUARTER) == expected
 
 
+def test_the_checksum_is_the_same_for_the_candles_of_1995(module_db: DatabaseManager) -> None:
+    """PostgreSQL counts from 2000: what lies before has negative numbers there."""
+    series_id = new_instrument(module_db)
+    days = [datetime(year, 1, 2, tzinfo=IST) for year in (1995, 1999, 2000)]
+    candles = columns([round(day.timestamp()) * 1_000_000 for day in days])
+    put(module_db, series_id, candles)
+    found = module_db.checksum(series_id, Interval.MINUTE, Window(date(1995, 1, 1), JANUARY.last))
+    assert found == Checksum(*checksum(candles))
+
+
 def test_a_checksum_covers_whole_ist_dates(module_db: DatabaseManager) -> None:
     """A window holds its candles from 00:00 IST of its first date to the end of its last."""
     series_id = new_instrument(module_db)
