@@ -9,8 +9,10 @@ SOAKING := .venv/soaking.stamp
 LOCK := build/requirements.lock
 VERSIONS := .venv/versions.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# One process more than cores: while a test waits, another has its core (225 s for 240).
-PYTEST = $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+# One process more than cores: while a test waits, another has its core (225 s for 240). Those that
+# kill and count the seconds have a core each.
+PROCESSES = $(if $(SLOW),auto,$$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PYTEST = $(BIN)/python -m pytest --dist worksteal -n
 SOURCES := $(shell find kitepipe schema -name '*.py' -o -name '*.sql')
 ARGS ?=
 .DEFAULT_GOAL := help
@@ -60,10 +62,10 @@ lint: $(STAMP) ## ruff and mypy, changing nothing
 	$(BIN)/mypy kitepipe tests
 
 test: $(STAMP) ## run the tests on all cores; SLOW=1 also the executable, faults, more examples
-	$(PYTEST) $(if $(SLOW),,-m 'not slow and not faults') $(ARGS)
+	$(PYTEST) $(PROCESSES) $(if $(SLOW),,-m 'not slow and not faults') $(ARGS)
 
 test-faults: $(STAMP) ## kill, cut off and damage at every step, and look at what is left
-	$(PYTEST) -m faults $(ARGS)
+	$(PYTEST) auto -m faults $(ARGS)
 
 bench: $(PEERS) ## measure against limits and peers: one table, within 30 minutes
 	$(BIN)/python -m tests.bench $(ARGS)

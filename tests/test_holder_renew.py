@@ -159,14 +159,14 @@ def test_an_interrupt_at_any_instant_leaves_the_file_open(tmp_path: Path, alarm:
         ReplyWriter(staging, seal_bytes=500) as writer,
     ):
         for number in range(100):
-            signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0001 * number)
             with pytest.raises((KeyboardInterrupt, RuntimeError)):  # DuckDB makes it the other
-                _renew_for_ever(staging)
+                _renew_until(staging, 0.001 + 0.0001 * number)
             _stage(writer, number)
     assert stored(path, "select count(*) from body") == [(100,)]
 
 
-def _renew_for_ever(staging: Staging) -> None:
+def _renew_until(staging: Staging, interrupt_s: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, interrupt_s)
     while True:
         renew(staging)
 
@@ -182,9 +182,8 @@ def test_an_interrupt_is_heard_while_a_stranger_has_the_file(tmp_path: Path, ala
                     staging.renew()
             assert process.heard() == "in"
             for number in range(50):
-                signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0001 * number)
                 with pytest.raises((KeyboardInterrupt, RuntimeError)):
-                    _knock(staging)
+                    _knock_until(staging, 0.001 + 0.0001 * number)
             process.tell()
             assert process.end() == 0
         assert staging.renew()
@@ -192,7 +191,8 @@ def test_an_interrupt_is_heard_while_a_stranger_has_the_file(tmp_path: Path, ala
     assert stored(path, "select count(*) from body") == [(2,)]
 
 
-def _knock(staging: Staging) -> None:
+def _knock_until(staging: Staging, interrupt_s: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, interrupt_s)
     until = time.monotonic() + 5
     while time.monotonic() < until:
         with contextlib.suppress(StagingBusy):
