@@ -147,6 +147,7 @@ def _signals_as_interrupt() -> Iterator["_Interrupt"]:
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_IMPORT_S = 1.0  # an import takes less than half of it; one that hangs is interrupted
 
 
 class _Interrupt:
@@ -157,13 +158,15 @@ class _Interrupt:
     """
 
     def __init__(self) -> None:
-        self._last = -math.inf
+        self._last, self._waits_since = -math.inf, math.inf
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        if _is_importing(frame):  # DuckDB's import aborts the process where it is interrupted
-            _signal_soon()
-            return
         now = time.monotonic()
+        if _is_importing(frame):  # DuckDB's import aborts the process where it is interrupted
+            self._waits_since = min(self._waits_since, now)
+            if now - self._waits_since < _IMPORT_S:
+                _signal_soon()
+                return
         if now - self._last > 1.0:
             self._last = now
             raise KeyboardInterrupt
@@ -178,8 +181,8 @@ class _Interrupt:
 
     @property
     def fired(self) -> bool:
-        """Tell whether there was a signal."""
-        return self._last > -math.inf
+        """Tell whether there was a signal; one that still waits for an import is one."""
+        return self._last > -math.inf or self._waits_since < math.inf
 
     def told(self, run: Callable[[], Any]) -> Any:
         """Run a verb; whatever ends it after a signal is the interrupt.

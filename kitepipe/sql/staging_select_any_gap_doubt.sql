@@ -1,5 +1,5 @@
--- Whether anything may become a candidate of staging_create_gap_candidate.sql: to look for some where none can
--- be takes 6 of 36 ms. Reads gap_missing, gap_short, gap_reply, gap_series. One row, or none.
+-- Whether anything may become a candidate of staging_create_gap_candidate.sql, which takes 6 of 36 ms where
+-- there is none. Reads gap_missing, gap_short, gap_reply, gap_series. One row, or none.
 select 1 from gap_missing
 union all
 select 1 from gap_short
