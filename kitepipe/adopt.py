@@ -17,7 +17,7 @@ from kitepipe.model import IST, Series
 from kitepipe.sessions import utc_bounds
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, naive, transaction
-from kitepipe.staging_series import SeriesKey, key_of
+from kitepipe.staging_series import key_of, side_by_side
 from kitepipe.warehouse import DatabaseManager
 from kitepipe.warehouse_reads import SeriesCoverage
 from kitepipe.warehouse_schema import check_source
@@ -57,7 +57,8 @@ def adopt_coverage(cursor: Cursor, dsn: str, api_root: str, series: Sequence[Ser
     with transaction(cursor):
         for one, covered, candles in found:
             _note(cursor, one, covered, candles)
-        _note_nothing(cursor, [key for one in series if (key := key_of(one)) not in there])
+        nothing = [key for one in series if (key := key_of(one)) not in there]
+        cursor.execute(load("staging_insert_warehouse_nothing"), side_by_side(nothing))
     if found:
         log.info("%d series are covered in the warehouse already", len(found))
     return len(found)
@@ -118,12 +119,6 @@ def _note(
                 "body": _body(candles) if holds else "",
             },
         )
-
-
-def _note_nothing(cursor: Cursor, keys: Sequence[SeriesKey]) -> None:
-    names = ("keys", "intervals", "continuous")
-    columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
-    cursor.execute(load("staging_insert_warehouse_nothing"), dict(zip(names, columns, strict=True)))
 
 
 def _body(candles: Mapping[str, Any]) -> str:

@@ -89,8 +89,6 @@ def _rows(
         cursor.execute(load(f"staging_create_gap_{table}"), parameters.get(table, {}))
         if table == "short":
             _find_short(cursor)
-            if holes_alone and not cursor.execute(load("staging_select_any_gap_doubt")).fetchall():
-                return []
         if table == "candidate" and holes_alone and not cursor.execute(_ANY_HOLE).fetchall():
             return []  # what would follow takes a third of the time, for nothing
     return cursor.execute(

@@ -66,7 +66,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Search what was imported for garbage no more: 2 % of a run's CPU went there."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

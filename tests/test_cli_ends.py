@@ -173,15 +173,24 @@ _INTERRUPTED_IMPORT = dedent(
 )
 
 
-@pytest.mark.parametrize(("verb", "code"), [("sleep", 130), ("fail", 130), ("end", 0)])
-def test_an_interrupt_waits_for_an_import(verb: str, code: int) -> None:
+_COMFORT = "interrupted: what is staged and loaded is kept; run the same command again"
+
+
+@pytest.mark.parametrize(
+    ("verb", "ends"),
+    [
+        ("sleep", {(130, _COMFORT)}),
+        ("fail", {(130, _COMFORT)}),
+        ("end", {(0, ""), (130, _COMFORT)}),  # the verb is over first, or just not
+    ],
+)
+def test_an_interrupt_waits_for_an_import(verb: str, ends: set[tuple[int, str]]) -> None:
     """DuckDB, which is C++, would abort the process; what is over by then has ended well."""
     command = [sys.executable, "-c", _INTERRUPTED_IMPORT, verb]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, env=ENVIRON, timeout=20
     )
-    comfort = "interrupted: what is staged and loaded is kept; run the same command again"
-    assert (result.returncode, result.stderr.strip()) == (code, comfort if code else "")
+    assert (result.returncode, result.stderr.strip()) in ends
 
 
 _HUNG_IMPORT = dedent(
@@ -205,7 +214,7 @@ _HUNG_IMPORT = dedent(
 
 
 def test_an_import_that_hangs_is_interrupted(tmp_path: Path) -> None:
-    """Within the two seconds in which a signal ends anything."""
+    """It would hang for half a minute, and be killed here."""
     command = [sys.executable, "-c", _HUNG_IMPORT, "load"]
     result = subprocess.run(
         command, capture_output=True, check=False, env=ENVIRON, timeout=20, cwd=tmp_path

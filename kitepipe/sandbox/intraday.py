@@ -45,7 +45,7 @@ def _month(day: int) -> int:
     return int(np.datetime64(day, "D").astype("datetime64[M]").astype(int))
 
 
-@lru_cache(maxsize=256)  # 0.5 MB each
+@lru_cache(maxsize=256)  # 0.5 MB each: who fetches again asks for the same months
 def _month_candles(spec: Spec, month: int) -> Candles:
     days = day_candles(spec)
     edges = np.array([month, month + 1]).astype("datetime64[M]").astype("datetime64[D]").astype(int)
