@@ -160,11 +160,11 @@ _INTERRUPTED_IMPORT = dedent(
 
     @program.command()
     def end():
-        import duckdb
+        import _duckdb
 
     @program.command()
     def fail():
-        import duckdb
+        import _duckdb
         raise ValueError
 
     sys.addaudithook(importing)
@@ -220,6 +220,34 @@ def test_an_import_that_hangs_is_interrupted(tmp_path: Path) -> None:
         command, capture_output=True, check=False, env=ENVIRON, timeout=20, cwd=tmp_path
     )
     assert result.returncode == 130
+
+
+_LATE_SIGNAL = dedent(
+    """
+    import os, signal, sys
+    from kitepipe.cli.app import Program
+    from kitepipe.errors import UsageError
+    program, write = Program("kitepipe"), sys.stderr.write
+
+    def signalled(text):
+        os.kill(os.getpid(), signal.SIGINT)
+        return write(text)
+
+    @program.command()
+    def load():
+        sys.stderr.write = signalled
+        raise UsageError("say what")
+
+    program()
+    """
+)
+
+
+def test_a_signal_after_the_end_cuts_no_message_short() -> None:
+    """What ended the verb is told, and is its exit code."""
+    command = [sys.executable, "-c", _LATE_SIGNAL, "load"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRON)
+    assert (result.returncode, result.stderr) == (2, "error: say what\n")
 
 
 _REPORTER = dedent(

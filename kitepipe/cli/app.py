@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.machinery import ExtensionFileLoader
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -147,7 +148,6 @@ def _signals_as_interrupt() -> Iterator["_Interrupt"]:
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_IMPORT_S = 1.0  # an import takes less than half of it; one that hangs is interrupted
 
 
 class _Interrupt:
@@ -158,15 +158,17 @@ class _Interrupt:
     """
 
     def __init__(self) -> None:
-        self._last, self._waits_since = -math.inf, math.inf
+        self._last = -math.inf
+        self._waits = self._is_over = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
+        if self._is_over:
+            return
+        if _is_in_extension(frame):  # DuckDB's import aborts the process where it is interrupted
+            self._waits = True
+            _signal_soon()
+            return
         now = time.monotonic()
-        if _is_importing(frame):  # DuckDB's import aborts the process where it is interrupted
-            self._waits_since = min(self._waits_since, now)
-            if now - self._waits_since < _IMPORT_S:
-                _signal_soon()
-                return
         if now - self._last > 1.0:
             self._last = now
             raise KeyboardInterrupt
@@ -182,7 +184,7 @@ class _Interrupt:
     @property
     def fired(self) -> bool:
         """Tell whether there was a signal; one that still waits for an import is one."""
-        return self._last > -math.inf or self._waits_since < math.inf
+        return self._waits or self._last > -math.inf
 
     def told(self, run: Callable[[], Any]) -> Any:
         """Run a verb; whatever ends it after a signal is the interrupt.
@@ -195,10 +197,13 @@ class _Interrupt:
             if self.fired:
                 raise KeyboardInterrupt from error
             raise
+        finally:
+            self._is_over = True  # what still comes is too late, and would cut its end short
 
 
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+def _is_in_extension(frame: FrameType | None) -> bool:
+    """Tell whether a module that is no Python is being made: it may call Python."""
+    while frame and not isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
         frame = frame.f_back
     return frame is not None
 
