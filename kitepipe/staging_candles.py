@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from kitepipe.candle_checksum import checksum
+from kitepipe.candle_checksum import CandleHasher
 from kitepipe.model import Body, Interval, Window
 from kitepipe.sql import load
 from kitepipe.staging import Staging
@@ -90,6 +90,7 @@ class CandleParser:
         self._candles: Columns = {}
         self._way, self._has_texts = "plain", False
         self._chosen: Sequence[Part] | None = None
+        self._hasher = CandleHasher()
         try:
             self._define()
         except BaseException:
@@ -225,8 +226,8 @@ class CandleParser:
         )
 
     def checksum(self) -> tuple[int, int]:
-        """Return count and integer checksum of what `parse` gave last."""
-        return checksum(self._candles)
+        """Return count and checksum of what `parse` gave last."""
+        return self._hasher.checksum(self._candles)
 
     def differences(
         self, existing: Mapping[str, npt.NDArray[Any]], most: int

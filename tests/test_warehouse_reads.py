@@ -1,16 +1,22 @@
 """What the warehouse answers: coverage for a fresh staging file, checksums, totals."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+import psycopg2
 import pytest
 from hypothesis import given
+from psycopg2 import extensions
+from psycopg2.extensions import make_dsn
 
-from kitepipe.candle_checksum import checksum
+from kitepipe.candle_checksum import PRICES, CandleHasher
 from kitepipe.errors import SchemaMissing
 from kitepipe.model import IST, Instrument, Interval, Window
+from kitepipe.sql import load
 from kitepipe.warehouse import (
     Checksum,
     DatabaseManager,
@@ -35,6 +41,7 @@ from tests.warehouse_help import (
 
 JANUARY = Window(date(2024, 1, 1), date(2024, 1, 31))
 QUARTER = Window(date(2024, 1, 1), date(2024, 3, 31))
+HASHER = CandleHasher()  # one for all: it uses its memory again
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def test_the_same_checksum_is_computed_here(module_db: DatabaseManager, candles:
     """Count and integer checksum agree on both sides for any storable numbers."""
     series_id = new_instrument(module_db)
     put(module_db, series_id, candles)
-    expected = Checksum(*checksum(candles))
+    expected = Checksum(*HASHER.checksum(candles))
     assert module_db.checksum(series_id, Interval.MINUTE, QUARTER) == expected
 
 
@@ -76,7 +83,7 @@ def test_the_checksum_is_the_same_for_the_candles_of_1995(module_db: DatabaseMan
     candles = columns([round(day.timestamp()) * 1_000_000 for day in days])
     put(module_db, series_id, candles)
     found = module_db.checksum(series_id, Interval.MINUTE, Window(date(1995, 1, 1), JANUARY.last))
-    assert found == Checksum(*checksum(candles))
+    assert found == Checksum(*HASHER.checksum(candles))
 
 
 def test_a_checksum_covers_whole_ist_dates(module_db: DatabaseManager) -> None:
@@ -120,16 +127,53 @@ def test_any_changed_field_changes_the_checksum(
     assert len(sums) == 2
 
 
-def test_swapped_candles_change_the_checksum(module_db: DatabaseManager) -> None:
-    """The same candles at each other's times are another history."""
-    sums = set()
-    for prices in ([1.0, 2.0], [2.0, 1.0]):
-        series_id = new_instrument(module_db)
-        candles = columns(minutes(0, 1))
-        candles["close"] = np.array(prices)
-        put(module_db, series_id, candles)
-        sums.add(module_db.checksum(series_id, Interval.MINUTE, JANUARY))
-    assert len(sums) == 2
+@pytest.mark.parametrize("field", ["at_us", "open", "high", "low", "close", "volume", "oi"])
+def test_swapped_fields_change_the_checksum(field: str) -> None:
+    """Candles with a field of each other are other candles; so are those at each other's times."""
+    candles = columns(minutes(0, 1), oi=7)
+    for number, name_ in enumerate(candles):
+        candles[name_] = candles[name_] + np.array([0, number + 1])
+    swapped = candles | {field: candles[field][::-1]}
+    assert HASHER.checksum(swapped) != HASHER.checksum(candles)
+
+
+@pytest.mark.parametrize("fields", list(combinations(PRICES, 2)))
+def test_swapped_prices_change_the_checksum(fields: tuple[str, str]) -> None:
+    """A candle's high is not its low."""
+    first, second = fields
+    candles = columns(minutes(0)) | {first: np.array([100.0]), second: np.array([200.0])}
+    swapped = candles | {first: candles[second], second: candles[first]}
+    assert HASHER.checksum(swapped) != HASHER.checksum(candles)
+
+
+def test_the_checksum_of_many_candles_is_that_of_their_parts() -> None:
+    """It is summed block by block."""
+    candles = columns(minutes(*range(200_000)))
+    candles["volume"] = np.arange(200_000)
+    parts = [
+        HASHER.checksum({name_: column[rows] for name_, column in candles.items()})
+        for rows in (slice(1, 100), slice(100, 200_000), slice(1))
+    ]
+    assert HASHER.checksum(candles) == tuple(map(sum, zip(*parts, strict=True)))
+
+
+def test_a_checksum_is_the_work_of_one_process(db: DatabaseManager, plain_dsn: str) -> None:
+    """Series are loaded side by side: two more processes for each scan would be in their way."""
+    put(db, new_instrument(db), columns(minutes(*range(10_000))))
+    free = ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size")
+    eager = make_dsn(plain_dsn, options=" ".join(f"-c {name_}=0" for name_ in free))
+    with closing(psycopg2.connect(eager)) as other, other, other.cursor() as cursor:
+        cursor.execute("analyze kite_ohlcv_historic")
+        assert "Gather" in _plan(cursor)
+    with DatabaseManager(eager) as ours, ours.connection.cursor() as cursor:
+        assert "Gather" not in _plan(cursor)
+
+
+def _plan(cursor: extensions.cursor) -> str:
+    everything = {"instrument_id": 1, "interval": "minute", "start": "-infinity"}
+    statement = f"explain {load('warehouse_select_checksum')}"
+    cursor.execute(statement, everything | {"finish": "infinity"})
+    return str(cursor.fetchall())
 
 
 def test_absurd_foreign_prices_do_not_break_the_checksum(
