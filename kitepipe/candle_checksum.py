@@ -20,14 +20,14 @@ NO_OI = -7046029254386353131  # stands for a missing oi
 POSTGRES_EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
 _START = 0x9E3779B9 + 3923095
 # Candles at once: mostly all that are parsed at once. In two threads 0.040 us for each; 0.053 with
-# half as many, as they change hands more often, and 0.09 with a quarter.
+# half as many, for more changes of the interpreter's lock, and 0.09 with a quarter.
 _BLOCK = 65_536
 _MIX = ((4, 0), (6, 1), (8, 2), (16, 0), (19, 1), (4, 2))
 _FINAL = ((14, 2), (11, 0), (25, 1), (16, 2), (4, 0), (14, 1), (24, 2))
 
 
 class CandleHasher:
-    """Hashes candles side by side, for one thread.
+    """Hashes candles side by side, for one thread at a time.
 
     Memory for each step that the system gave anew took two fifths of the time: it has its own.
     """
@@ -51,15 +51,15 @@ class CandleHasher:
         chain.begin(rows)
         chain.take_integers(np.subtract(columns["at_us"], POSTGRES_EPOCH_US, out=integers))
         chain.take_bits(columns["volume"])
-        chain.take_doubles(columns["open"])
+        chain.take_prices(columns["open"])
         integers.fill(NO_OI)
         np.copyto(integers, np.ma.getdata(columns["oi"]), where=~np.ma.getmaskarray(columns["oi"]))
         chain.take_bits(integers)
-        chain.take_doubles(columns["close"])
         for seed, name in enumerate(("high", "low")):
             self._apart.begin(rows, seed)
-            self._apart.take_doubles(columns[name])
+            self._apart.take_prices(columns[name])
             chain.take_hashes(self._apart)
+        chain.take_prices(columns["close"])
         return chain.sum()
 
 
@@ -67,14 +67,12 @@ class _Lookup3:
     """Hashes of many rows; what is taken next has the hashes so far for its seeds."""
 
     def __init__(self, most: int, scratch: _Words) -> None:
-        self._memory = [*(np.empty(most, np.uint32) for _ in range(3)), scratch]
+        self._memory = [*(np.empty(most, np.uint32) for _ in range(3)), scratch]  # a, b, c and more
 
     def begin(self, rows: int, seed: int = 0) -> None:
         """Begin anew, with a small number for the seed of every row."""
-        *self.words, self._scratch = (memory[:rows] for memory in self._memory)  # a, b and c
+        *self.words, self._scratch = (memory[:rows] for memory in self._memory)
         self._constant: int | None = seed
-        self.words[1].fill(0)
-        self.words[2].fill(seed)
 
     def sum(self) -> int:
         """Return the sum of the hashes, each a bigint."""
@@ -102,17 +100,13 @@ class _Lookup3:
         self.words[0] += self._scratch
         self._final()
 
-    def take_doubles(self, values: npt.NDArray[np.float64]) -> None:
-        """PostgreSQL's hashfloat8extended; it gives the seed for 0."""
-        is_zero = values == 0
-        before = [word.copy() for word in self.words] if is_zero.any() else []
+    def take_prices(self, values: npt.NDArray[np.float64]) -> None:
+        """PostgreSQL's hashfloat8extended, of what is not 0: no price is."""
         low, high = _halves(values)
         self._seed(8)
         self.words[0] += low
         self.words[1] += high
         self._final()
-        for word, same in zip(self.words, before, strict=False):
-            np.copyto(word, same, where=is_zero)
 
     def _seed(self, size: int) -> None:
         if self._constant is None:
@@ -147,11 +141,13 @@ class _Lookup3:
 
 @cache
 def _begun(size: int, seed: int) -> tuple[np.uint32, ...]:
-    """Return what the words of a row are before its value is added."""
+    """Return what the words of a row are before its value is added; a seed of 0 is not mixed in."""
     if not seed:
         return (np.uint32((_START + size) & 0xFFFFFFFF),) * 3
     row = _Lookup3(1, np.empty(1, np.uint32))
-    row.begin(1, seed)
+    row.begin(1)
+    row.words[1].fill(0)
+    row.words[2].fill(seed)
     row._mix(size)
     return tuple(word[0] for word in row.words)
 

@@ -146,15 +146,27 @@ def test_swapped_prices_change_the_checksum(fields: tuple[str, str]) -> None:
     assert HASHER.checksum(swapped) != HASHER.checksum(candles)
 
 
-def test_the_checksum_of_many_candles_is_that_of_their_parts() -> None:
+@pytest.mark.parametrize("rows", [65_536, 65_537, 200_000])
+def test_the_checksum_of_many_candles_is_that_of_their_parts(rows: int) -> None:
     """It is summed block by block."""
-    candles = columns(minutes(*range(200_000)))
-    candles["volume"] = np.arange(200_000)
+    candles = columns(minutes(*range(rows)))
+    for number, name_ in enumerate(("volume", *PRICES), 1):
+        candles[name_] = candles[name_] + number * np.arange(rows)
     parts = [
-        HASHER.checksum({name_: column[rows] for name_, column in candles.items()})
-        for rows in (slice(1, 100), slice(100, 200_000), slice(1))
+        HASHER.checksum({name_: column[part] for name_, column in candles.items()})
+        for part in (slice(1, 100), slice(100, rows), slice(1))
     ]
     assert HASHER.checksum(candles) == tuple(map(sum, zip(*parts, strict=True)))
+
+
+def test_two_candles_that_change_alike_change_the_checksum() -> None:
+    """The hashes of these two highs differ in few bits, which stand in both candles' other way."""
+    at_us = [1_704_081_120_000_000, 1_704_442_260_000_000]
+    sums = {
+        HASHER.checksum(columns(at_us) | {"high": np.array([high, high])})
+        for high in (106.95, 134.15)
+    }
+    assert len(sums) == 2
 
 
 def test_a_checksum_is_the_work_of_one_process(db: DatabaseManager, plain_dsn: str) -> None:

@@ -148,6 +148,8 @@ def _signals_as_interrupt() -> Iterator["_Interrupt"]:
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_IMPORT_S = 5.0  # an import takes a tenth of it; one that hangs is interrupted
+_MAKING = (ExtensionFileLoader.create_module.__code__, ExtensionFileLoader.exec_module.__code__)
 
 
 class _Interrupt:
@@ -158,20 +160,21 @@ class _Interrupt:
     """
 
     def __init__(self) -> None:
-        self._last = -math.inf
-        self._waits = self._is_over = False
+        self._last, self._waits_since = -math.inf, math.inf
+        self._is_over = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        if self._is_over:
-            return
-        if _is_in_extension(frame):  # DuckDB's import aborts the process where it is interrupted
-            self._waits = True
-            _signal_soon()
-            return
         now = time.monotonic()
+        if _is_in_extension(frame):  # DuckDB's import aborts the process where it is interrupted
+            self._waits_since = min(self._waits_since, now)
+            if now - self._waits_since < _IMPORT_S:
+                _signal_soon()
+                return
         if now - self._last > 1.0:
+            is_late = self._is_over and not self.fired
             self._last = now
-            raise KeyboardInterrupt
+            if not is_late:
+                raise KeyboardInterrupt
 
     def swallowed(self, what: "sys.UnraisableHookArgs") -> None:
         """Raise again what came while an object was finalized: Python prints that and goes on."""
@@ -183,8 +186,8 @@ class _Interrupt:
 
     @property
     def fired(self) -> bool:
-        """Tell whether there was a signal; one that still waits for an import is one."""
-        return self._waits or self._last > -math.inf
+        """Tell whether there was a signal; one that waits for an import is one."""
+        return self._last > -math.inf or self._waits_since < math.inf
 
     def told(self, run: Callable[[], Any]) -> Any:
         """Run a verb; whatever ends it after a signal is the interrupt.
@@ -198,12 +201,12 @@ class _Interrupt:
                 raise KeyboardInterrupt from error
             raise
         finally:
-            self._is_over = True  # what still comes is too late, and would cut its end short
+            self._is_over = True  # the first that still comes is late, and would cut its end short
 
 
 def _is_in_extension(frame: FrameType | None) -> bool:
     """Tell whether a module that is no Python is being made: it may call Python."""
-    while frame and not isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
+    while frame and frame.f_code not in _MAKING:
         frame = frame.f_back
     return frame is not None
 

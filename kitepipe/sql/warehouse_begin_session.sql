@@ -2,8 +2,7 @@
 -- (Its limit is 100,000 tuples in one transaction; 0 is none. Without TimescaleDB: no setting.)
 -- No compiling: plans over many hypertable chunks or temp tables look dear and are not (merging no
 -- names at all: 0.6 s of compiling, 3 ms of work).
--- No parallel workers: series are loaded side by side, and for each of their scans two processes
--- would begin and end.
+-- No parallel workers: for each of a replay's checksums, 20 ms, two processes would begin and end.
 -- Reads and writes no table. One row.
 select
     set_config('timezone', 'UTC', false),
