@@ -174,7 +174,7 @@ _LATE_SIGNAL = dedent(
     @program.command()
     def load():
         sys.stderr.write = signalled
-        atexit.register(os.kill, os.getpid(), signal.SIGINT)
+        atexit.register(os.kill, os.getpid(), signal.SIGTERM)
         raise UsageError("say what")
 
     program()
