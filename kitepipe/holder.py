@@ -82,6 +82,16 @@ def unopened(path: Path, *, wait: bool) -> Iterator[None]:
         yield
 
 
+def is_awaited(path: Path) -> bool:
+    """Tell whether another kitepipe waits for the staging file, or is about to have it alone."""
+    try:
+        lock = _open_lock(beside(path, ".lock"))
+    except OSError:  # where no file can be made nobody can wait
+        return False
+    with _closing(lock):
+        return not _try(lock, fcntl.LOCK_SH)
+
+
 def renew(staging: Staging) -> bool:
     """Take a staging file that is open for writing anew, see `Staging.renew`; no kitepipe gets in.
 
@@ -142,7 +152,7 @@ def _opened(path: Path, door: Callable[[], Staging], wait: bool) -> Iterator[Sta
 
 @contextlib.contextmanager
 def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
-    """Whoever waits for the file holds this lock; a reader between two rounds queues behind.
+    """Whoever waits for the file holds this lock; a reader that gives way queues behind.
 
     Those who do not wait share it while they open the file, and are sent away by one who waits, or
     who holds it for longer to be alone.

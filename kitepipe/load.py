@@ -8,7 +8,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -55,11 +55,19 @@ class Loader:
     """Loads series of one staging file in several threads, each with a connection of its own.
 
     Use it in a `with`; `submit` series, `wait`, then take the `report`. Where the block ends with
-    an exception, what is under way is cancelled: nothing of it was written.
+    an exception, what is under way is cancelled: nothing of it was written. As soon as `gives_way`
+    says so nothing more is begun: what was submitted and is not loaded is then `left`.
     """
 
-    def __init__(self, staging: Staging, options: LoadOptions, meter: Meter) -> None:
+    def __init__(
+        self,
+        staging: Staging,
+        options: LoadOptions,
+        meter: Meter,
+        gives_way: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._staging, self._options, self._meter = staging, options, meter
+        self._gives_way, self.left = gives_way, list[StagedSeries]()
         self._tally = Tally()
         self._making_chunks = threading.Lock()
         self._dates_with_chunks: list[Window] = []
@@ -121,7 +129,9 @@ class Loader:
 
     def _load(self, bundle: Sequence[StagedSeries], ids: InstrumentIds) -> None:
         try:
-            if self._fatal is None:
+            if self.left or self._gives_way():
+                self.left += bundle
+            elif self._fatal is None:
                 with translated(self._staging.path), self._hand() as hand:
                     self._load_bundle(hand, bundle, ids)
         except WarehouseError as error:

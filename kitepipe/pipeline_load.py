@@ -1,6 +1,6 @@
-"""`load` and `replay`: the staging file is read in rounds, and let go between them."""
+"""`load` and `replay`: staged replies to the warehouse; who waits for the file goes first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -8,7 +8,7 @@ from functools import partial
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
 from kitepipe.errors import WarehouseError
-from kitepipe.holder import reading
+from kitepipe.holder import is_awaited, reading
 from kitepipe.load import InstrumentIds, Loader, LoadOptions
 from kitepipe.progress import Progress
 from kitepipe.staging import Cursor, Staging
@@ -16,9 +16,6 @@ from kitepipe.staging_instruments import continuous_names, instrument_names
 from kitepipe.staging_series import StagedSeries, select_staged_series
 from kitepipe.summary import LoadReport
 from kitepipe.warehouse import DatabaseManager
-
-# The file is let go after each round, so that a fetch that waits for it need not wait long.
-_ROUND_BYTES = 256 * 1024 * 1024
 
 
 def load(settings: Settings, progress: Progress, *, wait: bool = False) -> LoadReport:
@@ -46,6 +43,8 @@ def load_staged(
     A WarehouseError on the way carries the report of what was loaded until then.
     """
     open_file = partial(reading, settings.staging, wait=wait, archive=settings.archive)
+    # Who gives way has to wait: without `wait` the file is kept until all of it is loaded.
+    gives_way = partial(is_awaited, settings.staging) if wait else (lambda: False)
     with warehouse_dsn(settings) as dsn, ExitStack() as opened:
         with DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
@@ -58,31 +57,20 @@ def load_staged(
         reports: list[LoadReport] = []
         try:
             with progress.meter("replay" if again else "load", len(pending), "series") as meter:
-                for number, batch in enumerate(_rounds(pending, settings.batch_size)):
-                    if number:
-                        opened.close()
-                        staging = opened.enter_context(open_file())
-                    with Loader(staging, options, meter) as loader:
-                        loader.submit(batch, ids)
+                while pending:
+                    with Loader(staging, options, meter, gives_way) as loader:
+                        loader.submit(pending, ids)
                         try:
                             loader.wait()
                         finally:
                             reports.append(loader.report())
+                    if pending := loader.left:
+                        opened.close()
+                        staging = opened.enter_context(open_file())
         except WarehouseError as error:
             error.report = LoadReport.sum(reports)
             raise
         return LoadReport.sum(reports)
-
-
-def _rounds(series: Sequence[StagedSeries], most: int) -> Iterator[list[StagedSeries]]:
-    batch: list[StagedSeries] = []
-    for one in series:
-        batch.append(one)
-        if len(batch) == most or sum(s.bytes for s in batch) >= _ROUND_BYTES:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def instrument_ids(

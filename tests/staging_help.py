@@ -177,7 +177,7 @@ PRELUDE = f"""
 import os, sys, time
 from pathlib import Path
 from kitepipe.errors import StagingBusy
-from kitepipe.holder import asking, reading, writing
+from kitepipe.holder import asking, is_awaited, reading, writing
 from kitepipe.sql import load
 from kitepipe.staging import Cursor, Staging, naive
 API_ROOT = {API_ROOT!r}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kitepipe.errors import StagingBusy
-from kitepipe.holder import asking, read_holder, reading, writing
+from kitepipe.holder import asking, is_awaited, read_holder, reading, writing
 from kitepipe.staging import Staging
 from tests.staging_help import API_ROOT, Other, other
 
@@ -113,21 +113,38 @@ with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=True):
         assert process.end() == 0
 
 
-def test_rounds_of_a_waiting_reader_do_not_starve_a_writer(path: Path) -> None:
-    """Rounds that follow each other within a millisecond still let the writer in at the next."""
-    rounds = """
+def test_a_reader_that_gives_way_and_comes_back_at_once_is_second(path: Path) -> None:
+    """It learns that a writer waits; the writer is in before it, however fast it comes back."""
+    gives_way = """
 path = Path(sys.argv[1])
-for number in range(1000):
-    with reading(path, wait=True):
-        if number == 0:
-            say("round")
-        time.sleep(0.02)
+with reading(path, wait=True):
+    say("in")
+    while not is_awaited(path):
+        time.sleep(0.01)
+with reading(path, wait=True):
+    say("in again")
 """
-    with other(rounds, path) as reader:
-        assert reader.heard() == "round"
+    with other(gives_way, path) as reader:
+        assert reader.heard() == "in"
         with writing(path, API_ROOT, "fetch", wait=True):
+            time.sleep(0.3)
             assert reader.process.poll() is None
-        reader.process.kill()
+        assert reader.heard() == "in again"
+        assert reader.end() == 0
+
+
+def test_who_is_in_or_opens_the_file_does_not_await_it(path: Path, writer: Other) -> None:
+    """Nobody waits: not the writer that has it, not a reader that was sent away."""
+    assert not is_awaited(path)
+    with pytest.raises(StagingBusy):
+        reading(path, wait=False).__enter__()
+    assert not is_awaited(path)
+    with other('with reading(Path(sys.argv[1]), wait=True):\n    say("in")', path) as waiting:
+        _until_locked(path.with_name(path.name + ".lock"))
+        assert is_awaited(path)
+        writer.tell()
+        assert waiting.heard() == "in"
+    assert not is_awaited(path)
 
 
 def test_several_readers_share_the_file(path: Path) -> None:

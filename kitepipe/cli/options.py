@@ -107,8 +107,7 @@ def stage_options(command: F, only: Container[str] = KEYS) -> F:
 
 def loading_options(command: F) -> F:
     """Add the settings as `stage_options`, for a verb that takes all that is staged."""
-    own = ("batch_size", "load_workers")
-    return stage_options(command, ("enabled", "staging", "archive", "dsn", *own))
+    return stage_options(command, ("enabled", "staging", "archive", "dsn", "load_workers"))
 
 
 def proof_options(command: F) -> F:
