@@ -21,6 +21,8 @@ from kitepipe.model import Interval
 from kitepipe.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
+# Other processes must find this kitepipe, installed or not.
+ENVIRON = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Killed at any step of `archive` or `compact`, nothing is lost, and the next run goes on."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +21,7 @@ from tests.archive_help import (
     loaded_hand,
     stage,
 )
-from tests.box_help import ROOT
+from tests.box_help import ENVIRON
 from tests.load_help import Hand, candles, with_schema
 from tests.marks import examples
 from tests.servers import Look, looking
@@ -81,7 +80,7 @@ def _kill(hand: Hand, verb: str, step: str) -> None:
     ended = subprocess.run(
         command,
         cwd=hand.settings.staging.parent,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=ENVIRON,
         capture_output=True,
         text=True,
         check=False,

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from textwrap import dedent
 
 import click
@@ -15,9 +14,7 @@ from kitepipe.cli import main
 from kitepipe.cli.ending import stopped_by
 from kitepipe.cli.render import text_of
 from kitepipe.summary import RunReport
-
-# Other processes must find this kitepipe, installed or not.
-ENVIRON = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+from tests.box_help import ENVIRON
 
 _ENDS = {
     "usage": (errors.UsageError("say what"), 2),

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
-from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -36,6 +35,7 @@ from kitepipe.summary import (
     StatusReport,
     VerifyReport,
 )
+from tests.box_help import ENVIRON
 
 FETCH = FetchReport(
     instruments=50,
@@ -268,8 +268,7 @@ _BARS = dedent(
 def test_a_terminal_shows_bars_and_log_lines_between_them() -> None:
     """On a terminal: done of planned in live bars, lines above them, stdout untouched."""
     ours, theirs = pty.openpty()
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "TERM": "xterm"}
-    environ |= {"COLUMNS": "100"}
+    environ = ENVIRON | {"TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
         [sys.executable, "-c", _BARS], stderr=theirs, stdout=subprocess.PIPE, env=environ
     )

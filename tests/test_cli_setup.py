@@ -24,6 +24,7 @@ from kitepipe.errors import AuthenticationError, UsageError
 from kitepipe.model import IST, utc_now
 from kitepipe.sandbox import Sandbox
 from kitepipe.session_file import read_session
+from tests.box_help import ENVIRON
 from tests.sandbox_asking import sandbox as running_sandbox
 from tests.servers_local import free_port
 
@@ -186,9 +187,8 @@ def test_a_port_that_is_taken_is_a_usage_error(kite: Sandbox) -> None:
 def test_sandbox_says_when_it_is_ready_and_ends_in_peace() -> None:
     """The first line is the contract of scripts; SIGTERM is its ordinary end."""
     command = [sys.executable, "-m", "kitepipe", "sandbox", "--token", "t", "--rate-limit", "0"]
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRON
     ) as process:
         assert process.stdout
         first = process.stdout.readline()

@@ -9,11 +9,11 @@ from textwrap import dedent
 
 import pytest
 
-from tests.test_cli_ends import ENVIRON
+from tests.box_help import ENVIRON
 
 _SLEEPER = dedent(
     """
-    import click, duckdb, sys, time
+    import duckdb, time
     from kitepipe.cli.app import Program
     program = Program("kitepipe")
 
@@ -133,7 +133,7 @@ def test_an_import_that_hangs_is_interrupted() -> None:
 
 _PYTHON_IMPORT = dedent(
     """
-    import os, signal, sys, time
+    import sys
     from pathlib import Path
     from kitepipe.cli.app import Program
     program = Program("kitepipe")
