@@ -40,20 +40,20 @@ def load_staged(
 ) -> LoadReport:
     """Load the replies that the ledger does not know, or all with `again`; up to `as_of`.
 
+    Who waits for the file goes before the next series, and this load, begun as it is, after that.
     A WarehouseError on the way carries the report of what was loaded until then.
     """
-    open_file = partial(reading, settings.staging, wait=wait, archive=settings.archive)
-    # Who gives way has to wait: without `wait` the file is kept until all of it is loaded.
-    gives_way = partial(is_awaited, settings.staging) if wait else (lambda: False)
+    open_file = partial(reading, settings.staging, archive=settings.archive)
     with warehouse_dsn(settings) as dsn, ExitStack() as opened:
         with DatabaseManager(dsn) as warehouse:
             warehouse.check_schema()
-            staging = opened.enter_context(open_file())
+            staging = opened.enter_context(open_file(wait=wait))
             warehouse.claim(staging.api_root, as_of)
             with staging.cursor() as cursor:
                 ids = instrument_ids(warehouse, staging, cursor)
                 pending = unloaded(cursor, warehouse, staging.staging_id, again, as_of)
         options = LoadOptions(dsn, settings.load_workers, again, as_of)
+        gives_way = partial(is_awaited, settings.staging)
         reports: list[LoadReport] = []
         try:
             with progress.meter("replay" if again else "load", len(pending), "series") as meter:
@@ -66,7 +66,7 @@ def load_staged(
                             reports.append(loader.report())
                     if pending := loader.left:
                         opened.close()
-                        staging = opened.enter_context(open_file())
+                        staging = opened.enter_context(open_file(wait=True))
         except WarehouseError as error:
             error.report = LoadReport.sum(reports)
             raise

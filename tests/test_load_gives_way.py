@@ -1,4 +1,4 @@
-"""A load or replay that waits for others gives way to them too: what a fetch lacks is hours."""
+"""A load or replay lets others go first: a fetch has only the hours that Kite gives."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -90,11 +90,12 @@ def _until_awaited(path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_a_load_that_waits_lets_a_fetch_in_and_goes_on_after_it(
-    verb: Verb, hand: Hand, look: Look
+@pytest.mark.parametrize("wait", [False, True])
+def test_who_waits_for_a_load_goes_before_its_next_series(
+    verb: Verb, hand: Hand, look: Look, *, wait: bool
 ) -> None:
-    """The fetch is in when what is under way is loaded; nothing is left out, nor done twice."""
-    with _begun(verb, hand, wait=True) as (held, reports, thread):
+    """With --wait or without, the load goes on after it: nothing is left out, nor done twice."""
+    with _begun(verb, hand, wait=wait) as (held, reports, thread):
         with other(WAITING_WRITER, hand.settings.staging) as fetch:
             _until_awaited(hand.settings.staging)
             held.go.set()
@@ -103,18 +104,3 @@ def test_a_load_that_waits_lets_a_fetch_in_and_goes_on_after_it(
             fetch.tell()
         thread.join(30)
         assert (_loaded(look), [report.new for report in reports]) == (4, [4])
-
-
-def test_a_load_that_does_not_wait_keeps_the_file_to_its_end(
-    verb: Verb, hand: Hand, look: Look
-) -> None:
-    """It would be sent away in the middle of its work: the fetch, which waits, comes after it."""
-    with _begun(verb, hand, wait=False) as (held, reports, thread):
-        with other(WAITING_WRITER, hand.settings.staging) as fetch:
-            _until_awaited(hand.settings.staging)
-            held.go.set()
-            assert fetch.heard() == "in"
-            assert _loaded(look) == 4
-            fetch.tell()
-        thread.join(30)
-        assert [report.new for report in reports] == [4]
