@@ -175,6 +175,8 @@ class Loader:
                 load_series, hand.warehouse, hand.parser, self._staging.staging_id, work
             )
         except (SeriesRefused, ArchiveOutOfReach) as error:
+            if self._stopping.is_set():  # it was we who cancelled its statement
+                return
             self._tally.refuse(work, error)
         else:
             self._tally.count(work, result, time.monotonic() - started)

@@ -64,7 +64,7 @@ def load_series(
     Raises what `DatabaseManager.series` raises; then nothing of the series was written.
     """
     with warehouse.series(work.instrument_id, work.interval) as transaction:
-        decision = decide_work(transaction, staging_id, work)
+        decision = decide_work(read_known(transaction), staging_id, work)
         transaction.note_rebases(work.rebases)  # one that waits too: other files load meanwhile
         result = SeriesResult(len(decision.replies), decision.waiting, decision.dropped)
         if decision.replies:
@@ -72,8 +72,8 @@ def load_series(
     return result
 
 
-def decide_work(transaction: SeriesTransaction, staging_id: str, work: SeriesWork) -> Decision:
-    """Decide what to load of a series, given what its transaction finds in the ledger."""
+def read_known(transaction: SeriesTransaction) -> Known:
+    """Return what the warehouse knows of a transaction's series."""
     ledger = transaction.ledger()
     claims = [
         Claim((entry.fetched_at, entry.staging_id, entry.reply_id), Window(entry.first, entry.last))
@@ -83,7 +83,11 @@ def decide_work(transaction: SeriesTransaction, staging_id: str, work: SeriesWor
     state = transaction.state()
     keys = frozenset(entry.key for entry in ledger)
     epoch = state.epoch if state else FIRST_EPOCH
-    known = Known(tuple(claims), keys, epoch, transaction.epochs())
+    return Known(tuple(claims), keys, epoch, transaction.epochs())
+
+
+def decide_work(known: Known, staging_id: str, work: SeriesWork) -> Decision:
+    """Decide what to load of a series, given what the warehouse knows of it."""
     staged = (staging_id, work.replies, work.epochs, known, work.adopted)
     return decide_series(*staged, replay=work.replay)
 

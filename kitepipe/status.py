@@ -51,10 +51,11 @@ def _staged(settings: Settings, *, gaps: bool) -> StatusReport:
                 report = replace(report, gaps=all_gaps(cursor))
     except StagingBusy as error:
         holder = read_holder(path)
+        why = f"{str(error).rpartition('; ')[0]}; come again when it is done"
         return StatusReport(
             staging=str(path),
             file_bytes=path.stat().st_size,
             holder=holder,
-            warnings=[*([] if holder else [str(error)]), *([_NO_GAPS] if gaps else [])],
+            warnings=[*([] if holder else [why]), *([_NO_GAPS] if gaps else [])],
         )
     return report

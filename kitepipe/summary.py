@@ -238,6 +238,7 @@ class VerifyReport(Report):
     series: int = 0
     candles: int = 0
     differing: int = 0
+    unloaded: int = 0  # staged replies that the warehouse does not know yet
     unproven: int = 0
     deleted: int = 0
     foreign: list[str] = field(default_factory=list)  # the unproven rows by series and dates

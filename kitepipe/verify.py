@@ -1,7 +1,8 @@
 """Prove the warehouse against staging: per series by count and checksum, then by candle.
 
 No candle passes through Python unless it differs. What other staging files decided is theirs to
-prove; what no ledger row covers is unproven.
+prove; what no ledger row covers is unproven. Replies that are not loaded yet are told as that, and
+the dates that they decide are not compared.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from kitepipe.load_decide import Decision, group_bounds, groups
 from kitepipe.load_parse import SeriesWork, decided, parse_each
-from kitepipe.load_series import decide_work
+from kitepipe.load_series import decide_work, read_known
 from kitepipe.model import IST, Interval, Window
 from kitepipe.plan import merge, subtract
 from kitepipe.sessions import utc_bounds
@@ -33,6 +34,7 @@ class Proof:
     series: int = 0
     candles: int = 0
     differing: int = 0
+    unloaded: int = 0
     unproven: int = 0
     deleted: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -41,14 +43,17 @@ class Proof:
 
     def report(self) -> VerifyReport:
         """Return it as the verb's report."""
+        more = f"{self.differing:,} candles differ; the first {_MOST_NAMED} are named"
         return VerifyReport(
             series=self.series,
             candles=self.candles,
             differing=self.differing,
+            unloaded=self.unloaded,
             unproven=self.unproven,
             deleted=self.deleted,
             failures=self.failures,
             foreign=self.foreign,
+            warnings=[more] if self.differing > _MOST_NAMED else [],
         )
 
 
@@ -63,9 +68,12 @@ def verify_series(
 ) -> None:
     """Compare one series and count into `proof`; writes nothing, unless `delete_foreign`."""
     with warehouse.series(work.instrument_id, work.interval) as transaction:
-        decision = decide_work(transaction, staging_id, work)
-        deciding = groups([part for part in decision.parts if part.decides])
-        for group, _ in parse_each(parser, deciding, work):
+        known = read_known(transaction)
+        decision = decide_work(known, staging_id, work)
+        loaded = {reply_id for of, reply_id in known.keys if of == staging_id}
+        _tell_unloaded(work, sum(r.reply_id not in loaded for r in decision.replies), proof)
+        deciding = [p for p in decision.parts if p.decides and p.reply.reply_id in loaded]
+        for group, _ in parse_each(parser, groups(deciding), work):
             _compare(transaction, parser, work, group, proof)
         _look_outside(warehouse, transaction, work, decision, proof, delete_foreign)
     proof.series += 1
@@ -81,6 +89,14 @@ def verify_beyond(warehouse: DatabaseManager, proof: Proof) -> None:
             proof.foreign.append(f"{one.name} {one.interval} {dates}; of no staging file")
 
 
+def _tell_unloaded(work: SeriesWork, replies: int, proof: Proof) -> None:
+    proof.unloaded += replies
+    if replies:
+        missing = "1 reply is" if replies == 1 else f"{replies:,} replies are"
+        why = f"{missing} staged and not loaded yet; run 'kitepipe load'"
+        proof.failures.append(Failure(str(work.series), why))
+
+
 def _compare(
     transaction: SeriesTransaction,
     parser: CandleParser,
@@ -94,8 +110,8 @@ def _compare(
         return
     existing = transaction.existing(*group_bounds(group))
     rows = parser.differences(existing, 1_000_000)
+    named = rows[: max(0, _MOST_NAMED - proof.differing)]
     proof.differing += len(rows)
-    named = rows[: max(0, _MOST_NAMED - len(proof.failures))]
     proof.failures += [_named(work, row) for row in named]
 
 

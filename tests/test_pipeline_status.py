@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from kitepipe import pipeline
+from kitepipe.cli.render import text_of
+from kitepipe.holder import is_awaited, reading
 from kitepipe.plan import Bounds
 from kitepipe.progress import Silent
 from kitepipe.sandbox import Sandbox
@@ -122,6 +124,22 @@ with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=False):
             "gaps were not looked for: come again when nobody writes the file"
         ]
         assert pipeline.status(settings).warnings == []
+
+
+def test_status_says_that_somebody_waits_and_counts_nothing(tmp_path: Path) -> None:
+    """A reader holds the file and a fetch waits for it: what is staged is not known, and not 0."""
+    hand = Hand(tmp_path / "a.duckdb", "")
+    waits = """
+with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=True):
+    pass
+"""
+    with reading(hand.settings.staging, wait=False), other(waits, hand.settings.staging) as process:
+        while not is_awaited(hand.settings.staging):
+            assert process.process.poll() is None
+        report = pipeline.status(replace(hand.settings, dsn=None))
+    told = f"staging {hand.settings.staging}: another process waits for it; come again"
+    assert report.warnings == [f"{told} when it is done"]
+    assert not [line for line in text_of("status", report) if "instruments" in line]
 
 
 def test_a_fetch_under_way_is_no_fault_to_doctor(kite: Sandbox, tmp_path: Path) -> None:

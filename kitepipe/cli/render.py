@@ -161,7 +161,7 @@ def _status(report: StatusReport) -> list[str]:
             Row("staging", size(report.file_bytes), report.staging),
             Row(
                 "instruments",
-                None if holder else report.instruments,
+                report.instruments if report.staging_id else None,
                 f"dump of {report.snapshot or 'no day yet'}",
             ),
             Row("unloaded", report.unloaded, "replies that the database does not know yet"),
@@ -202,6 +202,7 @@ def _verify(report: VerifyReport) -> list[str]:
         [
             Row("series", report.series, f"{number(report.candles)} candles compared"),
             Row("differing", report.differing),
+            Row("unloaded", report.unloaded or None, "replies that the database does not know yet"),
             Row("unproven", report.unproven, "in no staged reply" if report.unproven else ""),
             Row("deleted", report.deleted),
         ]
