@@ -70,6 +70,8 @@ def _kite(settings: Settings) -> Iterator[Check]:
     minutes = (here - there).total_seconds() / 60
     _, doubted = judged_at(there, here)
     detail = f"{minutes:+.1f} minutes against Kite's"
+    if doubted:
+        detail += ": set this machine's; until then the earlier tells what has settled"
     yield Check("clock", not doubted, detail, 3 if doubted else 0)
 
 

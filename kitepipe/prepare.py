@@ -133,6 +133,7 @@ def fetching(
         ]
         if not instruments:
             warnings.append("no listed instrument matches the filters: nothing to do")
+        warnings += _idle_bounds(horizon)
         options = stage.FetchOptions(
             settings.parallel_workers,
             settings.batch_size,
@@ -144,6 +145,15 @@ def fetching(
         )
         losses = partial(new_losses, settings, now.astimezone(IST).date())
         yield Fetching(staging, kite, beat, agenda, instruments, options, warnings, losses)
+
+
+def _idle_bounds(horizon: Horizon) -> list[str]:
+    """Say which bound leaves nothing to ask."""
+    first, last = horizon.bounds.first, horizon.bounds.last
+    today, begin = horizon.now.astimezone(IST).date(), horizon.bootstrap
+    after = f"--from {first} is after today, {today}: nothing to ask"
+    before = f"--to {last} is before bootstrap_date, {begin}: nothing to ask"
+    return [after] * bool(first and first > today) + [before] * bool(last and last < begin)
 
 
 def _want(settings: Settings, cursor: Cursor, today: date) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kitepipe import gaps
 from kitepipe.errors import UsageError
-from kitepipe.model import Interval, Window
+from kitepipe.model import IST, Interval, Window
 from tests.fetch_help import SOME, asked, coverage, fetch, settings_for, twice
 from tests.marks import examples
 from tests.sandbox_asking import NOW, ist, sandbox
@@ -194,6 +194,21 @@ def test_no_instrument_is_a_warning_and_an_unknown_symbol_an_error(tmp_path: Pat
         ]
         with pytest.raises(UsageError, match=r"INFI \(NSE:INFY\?\): no such"):
             fetch(kite, settings_for(kite, tmp_path / "s.duckdb", tradingsymbols=("INFI",)))
+
+
+def test_bounds_that_leave_nothing_to_ask_are_told(tmp_path: Path) -> None:
+    """A year that was mistyped is not taken for a night on which nothing was new."""
+    with sandbox() as kite:
+        asking = settings_for(kite, tmp_path / "s.duckdb", bootstrap_date=date(2026, 11, 2))
+        today = kite.now.astimezone(IST).date()
+        tomorrow = today + timedelta(days=1)
+        late = fetch(kite, asking, first=tomorrow)
+        assert late.warnings == [f"--from {tomorrow} is after today, {today}: nothing to ask"]
+        early = fetch(kite, asking, last=date(2026, 11, 1))
+        told = "--to 2026-11-01 is before bootstrap_date, 2026-11-02: nothing to ask"
+        assert (early.warnings, kite.requests.historical) == ([told], 0)
+        within = fetch(kite, asking, first=today, last=date(2026, 11, 2) + timedelta(days=90))
+        assert (within.warnings, kite.requests.historical > 0) == ([], True)
 
 
 def test_today_is_asked_again_until_it_is_settled(tmp_path: Path) -> None:

@@ -108,6 +108,15 @@ def test_doctor_sees_a_log_without_its_file(kite: Sandbox, tmp_path: Path) -> No
     assert report.exit_code == 12
 
 
+def test_doctor_says_what_to_do_about_a_clock_that_is_off(tmp_path: Path) -> None:
+    """Kite is in November while this machine is not: which clock, by how much, and exit 3."""
+    with sandbox(api_key=f"key{tmp_path.name}{os.getpid()}", other_rate_limit=1000) as kite:
+        report = pipeline.doctor(Box(tmp_path, kite).settings())
+    [clock] = [check for check in report.checks if check.name == "clock"]
+    assert (clock.ok, clock.exit_code) == (False, 3)
+    assert "minutes against Kite's: set this machine's" in clock.detail
+
+
 def test_status_says_that_gaps_were_not_looked_for(kite: Sandbox, tmp_path: Path) -> None:
     """While a run is at work nobody can: no gap is told, and that too."""
     settings = Box(tmp_path, kite).settings()
