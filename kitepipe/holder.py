@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,7 +44,8 @@ def writing(
     Yields the file and the heartbeat: call it with windows done, planned and failed. Raises
     StagingBusy where another process holds it, unless `wait`; StagingError as `Staging.write`.
     """
-    with _opened(path, lambda: Staging.write(path, api_root, archive), wait) as staging:
+    kind = fcntl.LOCK_EX if wait else fcntl.LOCK_SH
+    with _opened(path, lambda: Staging.write(path, api_root, archive), wait, kind) as staging:
         record = _Record(path, verb)
         try:
             record.beat(0, 0, 0)
@@ -55,7 +57,8 @@ def writing(
 @contextlib.contextmanager
 def reading(path: Path, *, wait: bool, archive: Path = Path()) -> Iterator[Staging]:
     """Open the staging file read-only, after any writer that waits for it."""
-    with _opened(path, lambda: Staging.read(path, archive), wait) as staging:
+    door = partial(Staging.read, path, archive)
+    with _opened(path, door, wait, fcntl.LOCK_SH) as staging:
         yield staging
 
 
@@ -65,7 +68,7 @@ def alone(path: Path, verb: str, *, wait: bool) -> Iterator[None]:
 
     Nobody has it open then, and its log is written into it. Errors as `writing`.
     """
-    with _queue(path, wait, alone=True):
+    with _queue(path, wait, fcntl.LOCK_EX):
         _patiently(path, lambda: Staging.write(path, None), wait).close()
         record = _Record(path, verb)
         try:
@@ -78,12 +81,12 @@ def alone(path: Path, verb: str, *, wait: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def unopened(path: Path, *, wait: bool) -> Iterator[None]:
     """Keep every other kitepipe from opening the staging file, unopened: it may be damaged."""
-    with _queue(path, wait, alone=True):
+    with _queue(path, wait, fcntl.LOCK_EX):
         yield
 
 
 def is_awaited(path: Path) -> bool:
-    """Tell whether another kitepipe waits for the staging file, or is about to have it alone."""
+    """Tell whether another kitepipe waits to write the staging file, or to have it alone."""
     try:
         lock = _open_lock(beside(path, ".lock"))
     except OSError:  # where no file can be made nobody can wait
@@ -133,7 +136,7 @@ def asking(api_root: str, api_key: str, *, wait: bool) -> Iterator[None]:
         ) from error
     with _closing(lock):
         if wait:
-            _line_up(lock, "another kitepipe asks Kite with the same API key")
+            _line_up(lock, fcntl.LOCK_EX, "another kitepipe asks Kite with the same API key")
         elif not _try(lock, fcntl.LOCK_EX):
             raise StagingBusy(
                 "another kitepipe asks Kite with the same API key on this machine, and they would "
@@ -143,19 +146,19 @@ def asking(api_root: str, api_key: str, *, wait: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, door: Callable[[], Staging], wait: bool) -> Iterator[Staging]:
-    with _queue(path, wait):
+def _opened(path: Path, door: Callable[[], Staging], wait: bool, kind: int) -> Iterator[Staging]:
+    with _queue(path, wait, kind):
         staging = _patiently(path, door, wait)
     with staging:
         yield staging
 
 
 @contextlib.contextmanager
-def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
-    """Whoever waits for the file holds this lock; a reader that gives way queues behind.
+def _queue(path: Path, wait: bool, kind: int) -> Iterator[None]:
+    """Hold the lock of those who come: a writer that waits and who is to be alone have it alone.
 
-    Those who do not wait share it while they open the file, and are sent away by one who waits, or
-    who holds it for longer to be alone.
+    Readers share it, and writers that do not wait, while they open the file. So readers that wait
+    keep no reader out, and one that gives way comes back behind the writer that it gave way to.
     """
     try:
         if path.exists() and not path.is_file():  # a device, a folder: whoever opens it says so
@@ -166,8 +169,8 @@ def _queue(path: Path, wait: bool, *, alone: bool = False) -> Iterator[None]:
         return
     with _closing(lock):
         if wait:
-            _line_up(lock, f"staging {path}: another process is before us")
-        elif not _try(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, for_s=_OPENING_S):
+            _line_up(lock, kind, f"staging {path}: another process is before us")
+        elif not _try(lock, kind, for_s=_OPENING_S):
             waited = StagingBusy(
                 f"staging {path}: another process waits for it; come later, or use --wait"
             )
@@ -206,10 +209,10 @@ def _closing(lock: int) -> Iterator[None]:
         os.close(lock)
 
 
-def _line_up(lock: int, why: str) -> None:
-    if not _try(lock, fcntl.LOCK_EX):
+def _line_up(lock: int, kind: int, why: str) -> None:
+    if not _try(lock, kind):
         log.warning("%s; waiting", why)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, kind)
 
 
 def _try(lock: int, kind: int, for_s: float = 0.0) -> bool:

@@ -139,12 +139,30 @@ def test_who_is_in_or_opens_the_file_does_not_await_it(path: Path, writer: Other
     with pytest.raises(StagingBusy):
         reading(path, wait=False).__enter__()
     assert not is_awaited(path)
-    with other('with reading(Path(sys.argv[1]), wait=True):\n    say("in")', path) as waiting:
+    wait = """
+with writing(Path(sys.argv[1]), API_ROOT, "fetch", wait=True):
+    say("in")
+"""
+    with other(wait, path) as waiting:
         _until_locked(path.with_name(path.name + ".lock"))
         assert is_awaited(path)
         writer.tell()
         assert waiting.heard() == "in"
     assert not is_awaited(path)
+
+
+def test_a_reader_that_waits_is_no_reason_to_give_way(path: Path, writer: Other) -> None:
+    """Readers share the file: two loads that gave way to each other would get nowhere."""
+    wait = """
+with reading(Path(sys.argv[1]), wait=True):
+    say("in")
+"""
+    lock = path.with_name(path.name + ".lock")
+    with other(wait, path) as waiting:
+        _until_locked(lock, fcntl.LOCK_EX)
+        assert not is_awaited(path)
+        writer.tell()
+        assert waiting.heard() == "in"
 
 
 def test_several_readers_share_the_file(path: Path) -> None:
@@ -259,11 +277,11 @@ def test_the_key_stands_in_no_name_of_a_lock() -> None:
         assert not [name for name in os.listdir(tempfile.gettempdir()) if "secretkey" in name]
 
 
-def _until_locked(lock: Path) -> None:
+def _until_locked(lock: Path, kind: int = fcntl.LOCK_SH) -> None:
     for _ in range(200):
         with lock.open("r+") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
         time.sleep(0.05)
