@@ -129,14 +129,19 @@ class Loader:
 
     def _load(self, bundle: Sequence[StagedSeries], ids: InstrumentIds) -> None:
         try:
-            if self.left or self._gives_way():
-                self.left += bundle
-            elif self._fatal is None:
+            if self._fatal is None and not self._is_left(bundle):
                 with translated(self._staging.path), self._hand() as hand:
                     self._load_bundle(hand, bundle, ids)
         except WarehouseError as error:
             log.error("%s; loading stops", error)
             self._fatal = error
+
+    def _is_left(self, series: Sequence[StagedSeries]) -> bool:
+        """Leave these series where somebody goes before them."""
+        if not (self.left or self._gives_way()):
+            return False
+        self.left += series
+        return True
 
     @contextmanager
     def _hand(self) -> Iterator[Hand]:
@@ -163,8 +168,8 @@ class Loader:
             # Of each series the newest are those to load: what else is needed, `parse` reads.
             news = [r.reply_id for work in bundled for r in work.replies[-work.series.replies :]]
             hand.parser.keep_bodies(news)
-        for work in bundled:
-            if self._fatal or self._stopping.is_set():
+        for number, work in enumerate(bundled):
+            if self._fatal or self._stopping.is_set() or self._is_left(bundle[number:]):
                 return
             self._load_one(hand, work)
 

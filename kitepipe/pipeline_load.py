@@ -1,13 +1,13 @@
 """`load` and `replay`: staged replies to the warehouse; who waits for the file goes first."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
 
 from kitepipe.config import Settings
 from kitepipe.doors import warehouse_dsn
-from kitepipe.errors import WarehouseError
+from kitepipe.errors import StagingError, WarehouseError
 from kitepipe.holder import is_awaited, reading
 from kitepipe.load import InstrumentIds, Loader, LoadOptions
 from kitepipe.progress import Progress
@@ -41,7 +41,7 @@ def load_staged(
     """Load the replies that the ledger does not know, or all with `again`; up to `as_of`.
 
     Who waits for the file goes before the next series, and this load, begun as it is, after that.
-    A WarehouseError on the way carries the report of what was loaded until then.
+    An error on the way carries the report of what was loaded until then.
     """
     open_file = partial(reading, settings.staging, archive=settings.archive)
     with warehouse_dsn(settings) as dsn, ExitStack() as opened:
@@ -66,11 +66,23 @@ def load_staged(
                             reports.append(loader.report())
                     if pending := loader.left:
                         opened.close()
-                        staging = opened.enter_context(open_file(wait=True))
-        except WarehouseError as error:
+                        staging = opened.enter_context(_the_same(staging, open_file(wait=True)))
+        except (StagingError, WarehouseError) as error:
             error.report = LoadReport.sum(reports)
             raise
         return LoadReport.sum(reports)
+
+
+@contextmanager
+def _the_same(before: Staging, file: AbstractContextManager[Staging]) -> Iterator[Staging]:
+    """Open a file again; StagingError where another has its place, with keys of its own."""
+    with file as staging:
+        if staging.staging_id != before.staging_id:
+            raise StagingError(
+                f"staging {staging.path}: it was replaced while others had it; the rest of the "
+                "old file is not loaded: run the same command again for the new one"
+            )
+        yield staging
 
 
 def instrument_ids(

@@ -38,6 +38,7 @@ class Proof:
     unproven: int = 0
     deleted: int = 0
     failures: list[Failure] = field(default_factory=list)
+    behind: list[Failure] = field(default_factory=list)  # series with unloaded replies
     foreign: list[str] = field(default_factory=list)
     seen: set[tuple[int, Interval]] = field(default_factory=set)
 
@@ -51,7 +52,7 @@ class Proof:
             unloaded=self.unloaded,
             unproven=self.unproven,
             deleted=self.deleted,
-            failures=self.failures,
+            failures=self.failures + self.behind,  # those may be many
             foreign=self.foreign,
             warnings=[more] if self.differing > _MOST_NAMED else [],
         )
@@ -94,7 +95,7 @@ def _tell_unloaded(work: SeriesWork, replies: int, proof: Proof) -> None:
     if replies:
         missing = "1 reply is" if replies == 1 else f"{replies:,} replies are"
         why = f"{missing} staged and not loaded yet; run 'kitepipe load'"
-        proof.failures.append(Failure(str(work.series), why))
+        proof.behind.append(Failure(str(work.series), why))
 
 
 def _compare(

@@ -16,11 +16,18 @@ from tests.servers import Look
 
 def make_hand(folder: Path, dsn: str) -> Hand:
     """Two instruments of thirty days, a correction, a held day and a bad candle; loaded."""
+    hand = make_hand_unloaded(folder, dsn)
+    hand.load()
+    return hand
+
+
+def make_hand_unloaded(folder: Path, dsn: str) -> Hand:
+    """The same, staged only."""
+    folder.mkdir(exist_ok=True)
     hand = Hand(folder / "a.duckdb", dsn, ("INFY", "SBIN"))
     hand.prices(0, 29, 100)
     hand.prices(0, 30, 1699.25, symbol="SBIN", settled=29)
     hand.reply(10, 12, [candle(day(10), 102.05), candle(day(11), -1)], minute=1)
-    hand.load()
     return hand
 
 
@@ -151,6 +158,26 @@ def test_more_differences_than_can_be_named_are_all_counted(hand: Hand, look: Lo
     assert report.warnings == ["258 candles differ; the first 100 are named"]
 
 
+def test_many_unloaded_series_hide_no_difference(hand: Hand, look: Look) -> None:
+    """Differences are named first, as many as ever, whatever is not loaded beside them."""
+    hand.prices(100, 299, 100, minute=3)
+    hand.load()
+    look("truncate kite_ohlcv_historic")
+    hand.prices(300, 301, 100, minute=4)
+    report = _verify(hand)
+    assert (report.differing, report.unloaded, len(report.failures)) == (258, 1, 101)
+    assert report.failures[-1].why == "1 reply is staged and not loaded yet; run 'kitepipe load'"
+
+
+def test_another_files_reply_of_the_same_number_is_not_this_ones(
+    hand: Hand, tmp_path: Path
+) -> None:
+    """Replies are numbered in each file: number 1 in the ledger is that of the first."""
+    other = make_hand_unloaded(tmp_path / "other", hand.settings.dsn or "")
+    report = _verify(other)
+    assert (report.candles, report.differing, report.unloaded) == (0, 0, 3)
+
+
 def test_a_reply_that_is_not_loaded_is_told_as_that(hand: Hand, look: Look) -> None:
     """The dates that it decides are not compared, old ones and new ones; the others are."""
     look("update kite_ohlcv_historic set close = 100.01 where date = %s", ist(2026, 1, 8))
@@ -158,8 +185,8 @@ def test_a_reply_that_is_not_loaded_is_told_as_that(hand: Hand, look: Look) -> N
     hand.prices(28, 29, 101, minute=4)
     report = _verify(hand)
     differing = [f"NSE:{symbol} day {day(3)} 00:00" for symbol in ("INFY", "SBIN")]
-    assert [failure.what for failure in report.failures] == ["NSE:INFY day", *differing]
-    assert report.failures[0].why == "2 replies are staged and not loaded yet; run 'kitepipe load'"
+    assert [failure.what for failure in report.failures] == [*differing, "NSE:INFY day"]
+    assert report.failures[-1].why == "2 replies are staged and not loaded yet; run 'kitepipe load'"
     assert (report.differing, report.unloaded, report.exit_code) == (2, 2, 3)
     hand.load()
     assert (_verify(hand).differing, _verify(hand).unloaded) == (2, 0)
