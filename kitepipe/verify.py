@@ -71,9 +71,9 @@ def verify_series(
     with warehouse.series(work.instrument_id, work.interval) as transaction:
         known = read_known(transaction)
         decision = decide_work(known, staging_id, work)
-        loaded = {reply_id for of, reply_id in known.keys if of == staging_id}
-        _tell_unloaded(work, sum(r.reply_id not in loaded for r in decision.replies), proof)
-        deciding = [p for p in decision.parts if p.decides and p.reply.reply_id in loaded]
+        unloaded = {r for r in decision.replies if (staging_id, r.reply_id) not in known.keys}
+        _tell_unloaded(work, len(unloaded), proof)
+        deciding = [p for p in decision.parts if p.decides and p.reply not in unloaded]
         for group, _ in parse_each(parser, groups(deciding), work):
             _compare(transaction, parser, work, group, proof)
         _look_outside(warehouse, transaction, work, decision, proof, delete_foreign)

@@ -16,18 +16,11 @@ from tests.servers import Look
 
 def make_hand(folder: Path, dsn: str) -> Hand:
     """Two instruments of thirty days, a correction, a held day and a bad candle; loaded."""
-    hand = make_hand_unloaded(folder, dsn)
-    hand.load()
-    return hand
-
-
-def make_hand_unloaded(folder: Path, dsn: str) -> Hand:
-    """The same, staged only."""
-    folder.mkdir(exist_ok=True)
     hand = Hand(folder / "a.duckdb", dsn, ("INFY", "SBIN"))
     hand.prices(0, 29, 100)
     hand.prices(0, 30, 1699.25, symbol="SBIN", settled=29)
     hand.reply(10, 12, [candle(day(10), 102.05), candle(day(11), -1)], minute=1)
+    hand.load()
     return hand
 
 
@@ -167,15 +160,6 @@ def test_many_unloaded_series_hide_no_difference(hand: Hand, look: Look) -> None
     report = _verify(hand)
     assert (report.differing, report.unloaded, len(report.failures)) == (258, 1, 101)
     assert report.failures[-1].why == "1 reply is staged and not loaded yet; run 'kitepipe load'"
-
-
-def test_another_files_reply_of_the_same_number_is_not_this_ones(
-    hand: Hand, tmp_path: Path
-) -> None:
-    """Replies are numbered in each file: number 1 in the ledger is that of the first."""
-    other = make_hand_unloaded(tmp_path / "other", hand.settings.dsn or "")
-    report = _verify(other)
-    assert (report.candles, report.differing, report.unloaded) == (0, 0, 3)
 
 
 def test_a_reply_that_is_not_loaded_is_told_as_that(hand: Hand, look: Look) -> None:
