@@ -87,8 +87,8 @@ def verify(settings: Settings, progress: Progress, *, delete_foreign: bool = Fal
         closing(CandleParser(staging)) as parser,
     ):
         warehouse.check_schema()
-        ids = instrument_ids(warehouse, staging, cursor)
         every = unloaded(cursor, warehouse, staging.staging_id, again=True)
+        ids = instrument_ids(warehouse, staging, cursor, every)
         with progress.meter("verify", len(every), "series") as meter:
             for series in every:
                 for work in works(cursor, [series], ids, again=True, as_of=warehouse.setup().as_of):

@@ -6,7 +6,7 @@ A key outlives tokens and symbols; the rule that gives it stands in staging_matc
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -169,9 +169,18 @@ def _is_met(cursor: duckdb.DuckDBPyConnection, pattern: str) -> bool:
     return bool(cursor.execute(query, parameters).fetchall())
 
 
-def instrument_names(cursor: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
-    """Return every listed instrument's names by period, as the warehouse wants them."""
-    return cursor.execute(load("staging_select_names")).fetchall()
+def instrument_names(
+    cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None = None
+) -> list[tuple[object, ...]]:
+    """Return names by period, as the warehouse wants them: of all instruments, or of `keys`."""
+    parameters = {"keys": None if keys is None else list(keys)}
+    return cursor.execute(load("staging_select_names"), parameters).fetchall()
+
+
+def select_dumps(cursor: duckdb.DuckDBPyConnection) -> str:
+    """Return one word for all dumps that were taken: names change with a dump only."""
+    [(dumps,)] = cursor.execute(load("staging_select_dumps")).fetchall()
+    return str(dumps)
 
 
 def continuous_names(

@@ -4,7 +4,6 @@ One manager is one connection, for one thread. Outside `series()` every statemen
 transaction. Errors leave as WarehouseError and its kin (exit 13), never with a password.
 """
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
@@ -21,7 +20,7 @@ from kitepipe import sql, warehouse_instruments, warehouse_reads, warehouse_sche
 from kitepipe.errors import Collision, SeriesRefused
 from kitepipe.filters import InstrumentFilter
 from kitepipe.model import IST, Instrument, Interval, Window, utc_now
-from kitepipe.warehouse_copy import Columns, decode_integers
+from kitepipe.warehouse_copy import Columns
 from kitepipe.warehouse_errors import connecting, place, read_dsn, translated
 from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals
 from kitepipe.warehouse_rows import LedgerEntry, QuarantinedCandle, ReplyCounts, SeriesState
@@ -134,22 +133,27 @@ class DatabaseManager:
 
     def ledger_reply_ids(self, staging_id: str) -> npt.NDArray[np.int64]:
         """Return the reply_ids of one staging file that were loaded here, in no order."""
-        sink = io.BytesIO()
-        with translated(self.connection, "the ledger"), self.connection.cursor() as cursor:
-            statement = sql.load("warehouse_copy_reply_ids")
-            cursor.copy_expert(cursor.mogrify(statement, {"staging_id": staging_id}).decode(), sink)
-        return decode_integers(sink.getbuffer())
+        with translated(self.connection, "the ledger"):
+            return warehouse_reads.reply_ids(self.connection, staging_id)
 
-    def sync_instruments(self, staging_id: str, rows: Iterable[Sequence[Any]]) -> dict[int, int]:
+    def synced_dumps(self, staging_id: str) -> str:
+        """Return the dumps as of which all instruments of a staging file stand here, or ""."""
+        with translated(self.connection, "dumps"):
+            return warehouse_reads.dumps(self.connection, staging_id)
+
+    def sync_instruments(
+        self, staging_id: str, rows: Iterable[Sequence[Any]], dumps: str = ""
+    ) -> dict[int, int]:
         """Bring instruments' names into the warehouse; return instrument_key -> instrument_id.
 
         A row is one name by period: (instrument_key, valid_from, valid_to or None (exclusive),
         instrument_token, exchange_token, exchange, tradingsymbol, name, instrument_type, segment,
         expiry, strike, tick_size, lot_size, continuous). Keys are those of one staging file; in
-        one call a key is continuous or not. What is known already is not written again.
+        one call a key is continuous or not. What is known already is not written again. Where the
+        rows are all that the file lists, `dumps` says as of which dumps.
         """
         with translated(self.connection, f"instruments of staging {staging_id}"):
-            return warehouse_instruments.sync(self.connection, rows)
+            return warehouse_instruments.sync(self.connection, rows, (staging_id, dumps))
 
     def get_instruments_by_filter(self, wanted: InstrumentFilter) -> list[Instrument]:
         """Return the instruments that the filter lets through, under their newest names.
@@ -167,14 +171,11 @@ class DatabaseManager:
         `instrument` may be an instrument_id.
         """
         what = f"{instrument} {interval}"
-        with translated(self.connection, what), self.connection.cursor() as cursor:
+        with translated(self.connection, what):
             found = self._instrument_id(instrument)
             if found is None:
                 return None
-            key = {"instrument_id": found, "interval": Interval(interval).value}
-            cursor.execute(sql.load("warehouse_select_max_date"), key)
-            row = cursor.fetchone()
-        return row[0] if row else None
+            return warehouse_reads.max_date(self.connection, found, Interval(interval))
 
     def upsert_ohlcv_data(
         self,

@@ -31,8 +31,13 @@ _STEPS = (
 )
 
 
-def sync(connection: extensions.connection, rows: Iterable[Sequence[Any]]) -> dict[int, int]:
-    """Bring names into the warehouse; return the instrument_id of each instrument_key."""
+def sync(
+    connection: extensions.connection, rows: Iterable[Sequence[Any]], of: tuple[str, str] = ("", "")
+) -> dict[int, int]:
+    """Bring names into the warehouse; return the instrument_id of each instrument_key.
+
+    `of` is the staging file whose names these are, all of them, and as of which dumps.
+    """
     lines = list(rows)
     if len({(line[0], line[-1]) for line in lines}) > len({line[0] for line in lines}):
         raise ValueError("sync_instruments: a key is both continuous and not; sync them apart")
@@ -40,6 +45,9 @@ def sync(connection: extensions.connection, rows: Iterable[Sequence[Any]]) -> di
         cursor.execute(sql.load("warehouse_lock_instruments"), {"lock": _INSTRUMENTS_LOCK})
         cursor.execute(sql.load("warehouse_create_names"))
         cursor.copy_expert(sql.load("warehouse_copy_names"), CopyStream(_pieces(lines)))
+        if all(of):
+            told = dict(zip(("staging_id", "dumps"), of, strict=True))
+            cursor.execute(sql.load("warehouse_upsert_dumps"), told)
         for step in _STEPS:
             cursor.execute(sql.load(step))
         return dict(cursor.fetchall())

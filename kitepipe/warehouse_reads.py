@@ -1,15 +1,19 @@
 """Questions to the warehouse that write nothing: coverage, checksums, totals."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from psycopg2 import extensions
 
 from kitepipe import sql
 from kitepipe.model import IST, Instrument, Interval, Window
 from kitepipe.plan import merge
+from kitepipe.warehouse_copy import decode_integers
 
 
 class Checksum(NamedTuple):
@@ -77,6 +81,34 @@ class SeriesCoverage:
     last: datetime | None
     last_session: date | None
     settled: tuple[Window, ...]
+
+
+def reply_ids(connection: extensions.connection, staging_id: str) -> npt.NDArray[np.int64]:
+    """Return the reply_ids of one staging file that were loaded, in no order."""
+    sink = io.BytesIO()
+    with connection.cursor() as cursor:
+        statement = sql.load("warehouse_copy_reply_ids")
+        cursor.copy_expert(cursor.mogrify(statement, {"staging_id": staging_id}).decode(), sink)
+    return decode_integers(sink.getbuffer())
+
+
+def dumps(connection: extensions.connection, staging_id: str) -> str:
+    """Return as of which dumps all instruments of a staging file are known, or ""."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_select_dumps"), {"staging_id": staging_id})
+        row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def max_date(
+    connection: extensions.connection, instrument_id: int, interval: Interval
+) -> date | None:
+    """Return the IST date of the newest candle of a series; None where there is none."""
+    key = {"instrument_id": instrument_id, "interval": interval.value}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load("warehouse_select_max_date"), key)
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def checksum(

@@ -27,6 +27,7 @@ _TABLES = (
     "kite_setup",
     "kite_instruments",
     "kite_instrument_names",
+    "kite_dumps",
     "kite_ohlcv_historic",
     "kite_series",
     "kite_load_ledger",

@@ -90,6 +90,12 @@ create table if not exists kite_instrument_names (
 create index if not exists kite_instrument_names_token
     on kite_instrument_names (instrument_token, exchange);
 
+-- One row is one staging file whose instruments stand here, as of the dumps that it had then.
+create table if not exists kite_dumps (
+    staging_id text primary key,
+    dumps text not null
+);
+
 -- One row is one candle; date is its open. A day candle stands at 00:00 IST of its date.
 -- No second index: the key serves every question that starts with an instrument.
 create table if not exists kite_ohlcv_historic (
