@@ -26,7 +26,8 @@ from kitepipe.plan import Claim
 from kitepipe.sessions import utc_bounds
 from kitepipe.staging_candles import CandleParser, Columns, Parsed, Part, count_by_reply
 from kitepipe.staging_series import FIRST_EPOCH, StagedReply
-from kitepipe.warehouse import DatabaseManager, LedgerEntry, QuarantinedCandle, ReplyCounts
+from kitepipe.warehouse import DatabaseManager
+from kitepipe.warehouse_rows import LedgerEntry, QuarantinedCandle, ReplyCounts
 from kitepipe.warehouse_series import SeriesTransaction
 
 log = logging.getLogger(__name__)

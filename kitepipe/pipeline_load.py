@@ -1,6 +1,6 @@
 """`load` and `replay`: staged replies to the warehouse; who waits for the file goes first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -86,46 +86,31 @@ def _the_same(before: Staging, file: AbstractContextManager[Staging]) -> Iterato
 
 
 def instrument_ids(
-    warehouse: DatabaseManager, staging: Staging, cursor: Cursor, series: Sequence[StagedSeries]
+    warehouse: DatabaseManager,
+    staging: Staging,
+    cursor: Cursor,
+    series: Sequence[StagedSeries],
+    futures: Sequence[int] = (),
+    more: Collection[int] = (),
 ) -> InstrumentIds:
     """Return the ids of these series' instruments, and bring the newest dumps into the warehouse.
 
-    Where it has those, only names of `series` go there: all, 100,000, take 3 s.
+    Where it has those, only names of `series` go there: all, 100,000, take 3 s. A continuous series
+    is an instrument of its own; `futures` are the keys of those that are about to be asked, `more`
+    those of other instruments.
     """
+    keys = {one.key[0] for one in series if not one.key[2]}.union(more)
     dumps = select_dumps(cursor)
-    if warehouse.synced_dumps(staging.staging_id) != dumps:
-        return all_instrument_ids(warehouse, staging, cursor)
+    is_known = warehouse.synced_dumps(staging.staging_id) == dumps
     ids: InstrumentIds = {}
-    if keys := {one.key[0] for one in series if not one.key[2]}:
-        ids |= _sync(warehouse, staging, instrument_names(cursor, keys), continuous=False)
-    if any(one.key[2] for one in series):
-        ids |= _sync(warehouse, staging, continuous_names(cursor), continuous=True)
+    if keys or not is_known:
+        names = instrument_names(cursor, keys if is_known else None)
+        synced = warehouse.sync_instruments(staging.staging_id, names, dumps, keys)
+        ids |= {(key, False): instrument_id for key, instrument_id in synced.items()}
+    if stitched := continuous_names(cursor, futures):
+        synced = warehouse.sync_instruments(staging.staging_id, stitched)
+        ids |= {(key, True): instrument_id for key, instrument_id in synced.items()}
     return ids
-
-
-def all_instrument_ids(
-    warehouse: DatabaseManager, staging: Staging, cursor: Cursor, futures: Sequence[int] = ()
-) -> InstrumentIds:
-    """Bring all names into the warehouse; a continuous series is an instrument of its own.
-
-    `futures` are the keys of those that are about to be asked.
-    """
-    names, stitched = instrument_names(cursor), continuous_names(cursor, futures)
-    return _sync(warehouse, staging, names, select_dumps(cursor), continuous=False) | _sync(
-        warehouse, staging, stitched, continuous=True
-    )
-
-
-def _sync(
-    warehouse: DatabaseManager,
-    staging: Staging,
-    names: Sequence[Sequence[object]],
-    dumps: str = "",
-    *,
-    continuous: bool,
-) -> InstrumentIds:
-    synced = warehouse.sync_instruments(staging.staging_id, names, dumps) if names else {}
-    return {(key, continuous): instrument_id for key, instrument_id in synced.items()}
 
 
 def unloaded(

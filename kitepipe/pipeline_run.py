@@ -17,10 +17,11 @@ from kitepipe.errors import (
 )
 from kitepipe.fetch_queue import Job
 from kitepipe.load import InstrumentIds, Loader, LoadOptions
-from kitepipe.pipeline_load import all_instrument_ids, load_staged, unloaded
+from kitepipe.pipeline_load import instrument_ids, load_staged, unloaded
 from kitepipe.plan import Bounds
 from kitepipe.prepare import Clock, Fetching, fetching
 from kitepipe.progress import Progress
+from kitepipe.staging_instruments import listed_keys
 from kitepipe.staging_series import SeriesKey
 from kitepipe.summary import FetchReport, LoadReport, RunReport
 from kitepipe.warehouse import DatabaseManager
@@ -137,8 +138,9 @@ class _Loading:
         with DatabaseManager(dsn) as warehouse, self._staging.cursor() as cursor:
             warehouse.check_schema()
             warehouse.claim(self._staging.api_root)
-            self._ids = all_instrument_ids(warehouse, self._staging, cursor, self._futures)
             pending = unloaded(cursor, warehouse, self._staging.staging_id)
+            about_to_come = (self._futures, listed_keys(cursor))
+            self._ids = instrument_ids(warehouse, self._staging, cursor, pending, *about_to_come)
         self._meter = stack.enter_context(self._progress.meter("load", len(pending), "series"))
         options = LoadOptions(dsn, self._settings.load_workers)
         loader = stack.enter_context(Loader(self._staging, options, self._meter))

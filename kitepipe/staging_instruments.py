@@ -6,7 +6,7 @@ A key outlives tokens and symbols; the rule that gives it stands in staging_matc
 import hashlib
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from kitepipe.summary import SnapshotReport
 
 # Kite makes the dump once a day about 08:30 IST.
 _DUMP_TIME = timedelta(hours=8, minutes=30)
+_NAMES = 20_000  # in memory at a time
 _COLUMNS = (
     *("instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry"),
     *("strike", "tick_size", "lot_size", "instrument_type", "segment", "exchange"),
@@ -170,11 +171,32 @@ def _is_met(cursor: duckdb.DuckDBPyConnection, pattern: str) -> bool:
 
 
 def instrument_names(
-    cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None = None
+    cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None = None, at_once: int = _NAMES
+) -> Iterator[tuple[object, ...]]:
+    """Yield names by period, as the warehouse wants them: of all instruments, or of `keys`.
+
+    After years of contracts they are a million: about `at_once` are in memory.
+    """
+    if keys is not None:
+        meant, only = load("staging_names_of_keys"), load("staging_only_keys")
+        yield from _names(cursor, meant, only, keys=list(keys))
+        return
+    [(rows,)] = cursor.execute("select count(*) from instrument").fetchall()
+    pages = 1 + rows // at_once
+    for page in range(pages):
+        yield from _names(cursor, load("staging_names_of_page"), "", page=page, pages=pages)
+
+
+def _names(
+    cursor: duckdb.DuckDBPyConnection, meant: str, only: str, **parameters: object
 ) -> list[tuple[object, ...]]:
-    """Return names by period, as the warehouse wants them: of all instruments, or of `keys`."""
-    parameters = {"keys": None if keys is None else list(keys)}
-    return cursor.execute(load("staging_select_names"), parameters).fetchall()
+    statement = load("staging_select_names").format(meant=meant, only=only)
+    return cursor.execute(statement, parameters).fetchall()
+
+
+def listed_keys(cursor: duckdb.DuckDBPyConnection) -> set[int]:
+    """Return the keys of the instruments that are listed now."""
+    return {key for (key,) in cursor.execute(load("staging_select_listed_keys")).fetchall()}
 
 
 def select_dumps(cursor: duckdb.DuckDBPyConnection) -> str:

@@ -4,7 +4,7 @@ One manager is one connection, for one thread. Outside `series()` every statemen
 transaction. Errors leave as WarehouseError and its kin (exit 13), never with a password.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from types import TracebackType
@@ -23,22 +23,10 @@ from kitepipe.model import IST, Instrument, Interval, Window, utc_now
 from kitepipe.warehouse_copy import Columns
 from kitepipe.warehouse_errors import connecting, place, read_dsn, translated
 from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals
-from kitepipe.warehouse_rows import LedgerEntry, QuarantinedCandle, ReplyCounts, SeriesState
+from kitepipe.warehouse_rows import ReplyCounts
 from kitepipe.warehouse_schema import Edition
 from kitepipe.warehouse_series import SeriesTransaction, select_existing
 from kitepipe.warehouse_upsert import Given, judge, upsert
-
-__all__ = [
-    "Checksum",
-    "DatabaseManager",
-    "LedgerEntry",
-    "QuarantinedCandle",
-    "ReplyCounts",
-    "SeriesCoverage",
-    "SeriesState",
-    "SeriesTransaction",
-    "Totals",
-]
 
 _CONNECT_TIMEOUT_S = 10
 
@@ -142,7 +130,11 @@ class DatabaseManager:
             return warehouse_reads.dumps(self.connection, staging_id)
 
     def sync_instruments(
-        self, staging_id: str, rows: Iterable[Sequence[Any]], dumps: str = ""
+        self,
+        staging_id: str,
+        rows: Iterable[Sequence[Any]],
+        dumps: str = "",
+        keys: Collection[int] | None = None,
     ) -> dict[int, int]:
         """Bring instruments' names into the warehouse; return instrument_key -> instrument_id.
 
@@ -150,10 +142,10 @@ class DatabaseManager:
         instrument_token, exchange_token, exchange, tradingsymbol, name, instrument_type, segment,
         expiry, strike, tick_size, lot_size, continuous). Keys are those of one staging file; in
         one call a key is continuous or not. What is known already is not written again. Where the
-        rows are all that the file lists, `dumps` says as of which dumps.
+        rows are all that the file lists, `dumps` says as of which dumps. `keys` are those returned.
         """
         with translated(self.connection, f"instruments of staging {staging_id}"):
-            return warehouse_instruments.sync(self.connection, rows, (staging_id, dumps))
+            return warehouse_instruments.sync(self.connection, rows, (staging_id, dumps), keys)
 
     def get_instruments_by_filter(self, wanted: InstrumentFilter) -> list[Instrument]:
         """Return the instruments that the filter lets through, under their newest names.

@@ -3,11 +3,13 @@
 The rule of identity stands in warehouse_match_instruments.sql; this room orders its statements.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
+from itertools import islice
 from typing import Any
 
+import psycopg2
 from psycopg2 import extensions
 
 from kitepipe import sql
@@ -27,30 +29,52 @@ _STEPS = (
     "warehouse_merge_names",
     "warehouse_delete_names",
     "warehouse_upsert_names",
-    "warehouse_select_match",
 )
 
 
 def sync(
-    connection: extensions.connection, rows: Iterable[Sequence[Any]], of: tuple[str, str] = ("", "")
+    connection: extensions.connection,
+    rows: Iterable[Sequence[Any]],
+    of: tuple[str, str] = ("", ""),
+    keys: Collection[int] | None = None,
 ) -> dict[int, int]:
-    """Bring names into the warehouse; return the instrument_id of each instrument_key.
+    """Bring names into the warehouse; return the instrument_id of each key, or of those of `keys`.
 
     `of` is the staging file whose names these are, all of them, and as of which dumps.
     """
-    lines = list(rows)
-    if len({(line[0], line[-1]) for line in lines}) > len({line[0] for line in lines}):
-        raise ValueError("sync_instruments: a key is both continuous and not; sync them apart")
     with connection, connection.cursor() as cursor:
         cursor.execute(sql.load("warehouse_lock_instruments"), {"lock": _INSTRUMENTS_LOCK})
         cursor.execute(sql.load("warehouse_create_names"))
-        cursor.copy_expert(sql.load("warehouse_copy_names"), CopyStream(_pieces(lines)))
+        _copy(cursor, rows)
+        cursor.execute(sql.load("warehouse_find_mixed_key"))
+        if cursor.fetchone():
+            raise ValueError("sync_instruments: a key is both continuous and not; sync them apart")
         if all(of):
             told = dict(zip(("staging_id", "dumps"), of, strict=True))
             cursor.execute(sql.load("warehouse_upsert_dumps"), told)
         for step in _STEPS:
             cursor.execute(sql.load(step))
+        cursor.execute(
+            sql.load("warehouse_select_match"), {"keys": None if keys is None else list(keys)}
+        )
         return dict(cursor.fetchall())
+
+
+def _copy(cursor: extensions.cursor, rows: Iterable[Sequence[Any]]) -> None:
+    """Send names to the server; an error of `rows` themselves is raised as it is."""
+    failed: list[Exception] = []
+
+    def given() -> Iterator[Sequence[Any]]:
+        try:
+            yield from rows
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    try:
+        cursor.copy_expert(sql.load("warehouse_copy_names"), CopyStream(_pieces(given())))
+    except psycopg2.Error as error:
+        raise (failed or [error])[0] from None
 
 
 def select(connection: extensions.connection, wanted: InstrumentFilter) -> list[Instrument]:
@@ -95,10 +119,10 @@ def _name(instrument: Instrument, since: date) -> tuple[Any, ...]:
     )
 
 
-def _pieces(rows: list[Sequence[Any]]) -> Iterator[bytes]:
-    for start in range(0, len(rows), _LINES):
-        lines = ("\t".join(map(_text, row)) + "\n" for row in rows[start : start + _LINES])
-        yield "".join(lines).encode()
+def _pieces(rows: Iterator[Sequence[Any]]) -> Iterator[bytes]:
+    lines = ("\t".join(map(_text, row)) + "\n" for row in rows)
+    while piece := "".join(islice(lines, _LINES)):
+        yield piece.encode()
 
 
 def _text(value: Any) -> str:

@@ -88,12 +88,15 @@ def test_any_dumps_keep_the_law(
 def _check_names(staging: Staging) -> None:
     """No two periods of one token overlap, and what is listed has one that is open.
 
-    Names of one key are the same whether all are asked for or that one alone.
+    Names are the same whether they come at once or by pages, and of one key by itself.
     """
     with staging.cursor() as cursor:
-        names = instrument_names(cursor)
+        names = list(instrument_names(cursor))
+        assert set(instrument_names(cursor, at_once=1)) == set(names)
         for key in {int(str(name[0])) for name in names}:
-            assert instrument_names(cursor, [key]) == [name for name in names if name[0] == key]
+            assert list(instrument_names(cursor, [key])) == [
+                name for name in names if name[0] == key
+            ]
         want_instruments(cursor, InstrumentFilter())
         series = select_series(cursor, [Interval.DAY])
     by_token: dict[object, list[tuple[object, ...]]] = {}

@@ -1,13 +1,17 @@
 """Names of instruments go into the warehouse once with each dump, not with each load."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kitepipe import pipeline
+from kitepipe.errors import StagingError
 from kitepipe.progress import Silent
 from kitepipe.staging import Staging
+from kitepipe.staging_instruments import instrument_names
+from kitepipe.warehouse import DatabaseManager
 from tests.load_help import API_ROOT, Hand, candles, with_schema
 from tests.servers import Look
 from tests.staging_help import line, take
@@ -27,6 +31,23 @@ def hand(tmp_path: Path, plain_dsn: str) -> Hand:
 def _forget(look: Look) -> None:
     look("delete from kite_instrument_names where tradingsymbol <> 'INFY'")
     look("delete from kite_instruments where tradingsymbol <> 'INFY'")
+
+
+def test_an_error_amid_the_names_is_told_as_it_is_and_nothing_is_noted(
+    hand: Hand, look: Look
+) -> None:
+    """They come from a staging file, which may be damaged: the server did nothing wrong."""
+
+    def names() -> Iterator[tuple[object, ...]]:
+        with Staging.read(hand.settings.staging) as staging, staging.cursor() as cursor:
+            yield from instrument_names(cursor)
+        raise StagingError("damaged")
+
+    with DatabaseManager(hand.settings.dsn or "") as warehouse:
+        with pytest.raises(StagingError, match=r"^damaged$"):
+            warehouse.sync_instruments("s", names(), "dumps")
+        assert warehouse.synced_dumps("s") == ""
+    assert look(LISTED) == []
 
 
 def test_all_that_a_dump_lists_is_there_after_a_load(hand: Hand, look: Look) -> None:

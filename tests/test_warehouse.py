@@ -13,7 +13,8 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from kitepipe.errors import ConnectionLost, SchemaMissing, UsageError, WarehouseError
 from kitepipe.model import Interval
-from kitepipe.warehouse import DatabaseManager, ReplyCounts
+from kitepipe.warehouse import DatabaseManager
+from kitepipe.warehouse_rows import ReplyCounts
 from tests.servers import Look, looking
 from tests.warehouse_help import columns, entry, minutes, name
 

@@ -12,8 +12,8 @@ from psycopg2.extensions import make_dsn
 
 from kitepipe.errors import Collision, SeriesRefused, WarehouseError
 from kitepipe.model import Interval
-from kitepipe.warehouse import DatabaseManager, ReplyCounts
-from kitepipe.warehouse_rows import instant
+from kitepipe.warehouse import DatabaseManager
+from kitepipe.warehouse_rows import ReplyCounts, instant
 from tests.servers import Look
 from tests.warehouse_help import (
     FIRST_US,

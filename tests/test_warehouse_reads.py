@@ -17,16 +17,10 @@ from kitepipe.candle_checksum import PRICES, CandleHasher
 from kitepipe.errors import SchemaMissing
 from kitepipe.model import IST, Instrument, Interval, Window
 from kitepipe.sql import load
-from kitepipe.warehouse import (
-    Checksum,
-    DatabaseManager,
-    QuarantinedCandle,
-    ReplyCounts,
-    SeriesCoverage,
-    Totals,
-)
+from kitepipe.warehouse import DatabaseManager
 from kitepipe.warehouse_copy import Columns
-from kitepipe.warehouse_rows import NEVER_REBASED, instant
+from kitepipe.warehouse_reads import Checksum, SeriesCoverage, Totals
+from kitepipe.warehouse_rows import NEVER_REBASED, QuarantinedCandle, ReplyCounts, instant
 from tests.servers import Look, looking
 from tests.warehouse_help import (
     FETCHED_AT,

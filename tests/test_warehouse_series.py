@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitepipe.model import Interval
-from kitepipe.warehouse import DatabaseManager, QuarantinedCandle, ReplyCounts, SeriesState
+from kitepipe.warehouse import DatabaseManager
 from kitepipe.warehouse_copy import CANDLE_COLUMNS, Columns
+from kitepipe.warehouse_rows import QuarantinedCandle, ReplyCounts, SeriesState
 from tests.warehouse_help import (
     FETCHED_AT,
     FIRST_US,

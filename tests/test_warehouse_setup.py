@@ -6,7 +6,8 @@ import pytest
 
 from kitepipe.errors import UsageError
 from kitepipe.model import Interval
-from kitepipe.warehouse import DatabaseManager, ReplyCounts
+from kitepipe.warehouse import DatabaseManager
+from kitepipe.warehouse_rows import ReplyCounts
 from tests.servers import Look
 from tests.warehouse_help import entry, name
 

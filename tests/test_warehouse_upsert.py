@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kitepipe.candle import OHLCVCandle
 from kitepipe.model import IST, Instrument, Interval
-from kitepipe.warehouse import DatabaseManager, ReplyCounts, SeriesState
+from kitepipe.warehouse import DatabaseManager
+from kitepipe.warehouse_rows import ReplyCounts, SeriesState
 from tests.servers import Rows, looking
 from tests.warehouse_help import FETCHED_AT, INFY, columns, entry, minutes, new_instrument
 

@@ -10,9 +10,15 @@ import numpy as np
 from hypothesis import strategies as st
 
 from kitepipe.model import IST, Instrument, Interval
-from kitepipe.warehouse import DatabaseManager, LedgerEntry, ReplyCounts, SeriesState
+from kitepipe.warehouse import DatabaseManager
 from kitepipe.warehouse_copy import Columns
-from kitepipe.warehouse_rows import NEVER_REBASED, microseconds
+from kitepipe.warehouse_rows import (
+    NEVER_REBASED,
+    LedgerEntry,
+    ReplyCounts,
+    SeriesState,
+    microseconds,
+)
 from tests.servers import Rows, looking
 
 FETCHED_AT = datetime(2024, 2, 1, 12, 30, tzinfo=UTC)

@@ -1,6 +1,7 @@
 -- Every name that an instrument has had, by period: valid_from is the IST date of the dump that
 -- first showed it (a dump is made about 08:30 IST), valid_to that of the dump that ended it, null
--- while it holds. Parameter: keys, of the instruments that are meant (null: all). One row a name.
+-- while it holds. All rows of a token are `meant`, or none: the next instrument that has it ends a
+-- name; `only` are the keys that are asked for. Reads instrument, snapshot. One row a name.
 select
     instrument_key, valid_from, valid_to, instrument_token, exchange_token, exchange,
     tradingsymbol, name, instrument_type, segment, expiry, strike, tick_size, lot_size,
@@ -17,14 +18,7 @@ from (
         ) as valid_to
     from instrument
     inner join snapshot using (snapshot_id)
-    where
-        $keys is null
-        -- A token's rows are needed whole: the next instrument that has it ends a name.
-        or (instrument.exchange, instrument_token) in (
-            select distinct (exchange, instrument_token)
-            from instrument
-            where instrument_key in (select unnest($keys::bigint []))
-        )
+    where {meant}
 )
-where not gone and ($keys is null or instrument_key in (select unnest($keys::bigint [])))
+where not gone{only}
 order by instrument_key, valid_from
