@@ -6,7 +6,7 @@ A key outlives tokens and symbols; the rule that gives it stands in staging_matc
 import hashlib
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -171,26 +171,27 @@ def _is_met(cursor: duckdb.DuckDBPyConnection, pattern: str) -> bool:
 
 
 def instrument_names(
-    cursor: duckdb.DuckDBPyConnection, keys: Collection[int] | None = None, at_once: int = _NAMES
+    cursor: duckdb.DuckDBPyConnection, keys: Set[int] | None = None, at_once: int = _NAMES
 ) -> Iterator[tuple[object, ...]]:
     """Yield names by period, as the warehouse wants them: of all instruments, or of `keys`.
 
     After years of contracts they are a million: about `at_once` are in memory.
     """
-    if keys is not None:
-        meant, only = load("staging_names_of_keys"), load("staging_only_keys")
-        yield from _names(cursor, meant, only, keys=list(keys))
-        return
-    [(rows,)] = cursor.execute("select count(*) from instrument").fetchall()
-    pages = 1 + rows // at_once
-    for page in range(pages):
-        yield from _names(cursor, load("staging_names_of_page"), "", page=page, pages=pages)
+    if keys is not None and len(keys) <= at_once:
+        found = iter([_names(cursor, "staging_names_of_keys", keys=list(keys))])
+    else:
+        [(count,)] = cursor.execute("select count(*) from instrument").fetchall()
+        pages = 1 + count // at_once
+        of = "staging_names_of_page"
+        found = (_names(cursor, of, page=page, pages=pages) for page in range(pages))
+    for rows in found:
+        yield from (row for row in rows if keys is None or row[0] in keys)
 
 
 def _names(
-    cursor: duckdb.DuckDBPyConnection, meant: str, only: str, **parameters: object
+    cursor: duckdb.DuckDBPyConnection, meant: str, **parameters: object
 ) -> list[tuple[object, ...]]:
-    statement = load("staging_select_names").format(meant=meant, only=only)
+    statement = load("staging_select_names").format(meant=load(meant))
     return cursor.execute(statement, parameters).fetchall()
 
 

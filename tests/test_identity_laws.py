@@ -92,9 +92,11 @@ def _check_names(staging: Staging) -> None:
     """
     with staging.cursor() as cursor:
         names = list(instrument_names(cursor))
-        assert set(instrument_names(cursor, at_once=1)) == set(names)
-        for key in {int(str(name[0])) for name in names}:
-            assert list(instrument_names(cursor, [key])) == [
+        keys = {int(str(name[0])) for name in names}
+        for all_keys in (None, keys):
+            assert set(instrument_names(cursor, all_keys, at_once=1)) == set(names)
+        for key in keys:
+            assert list(instrument_names(cursor, {key})) == [
                 name for name in names if name[0] == key
             ]
         want_instruments(cursor, InstrumentFilter())

@@ -1,7 +1,7 @@
 -- Every name that an instrument has had, by period: valid_from is the IST date of the dump that
 -- first showed it (a dump is made about 08:30 IST), valid_to that of the dump that ended it, null
 -- while it holds. All rows of a token are `meant`, or none: the next instrument that has it ends a
--- name; `only` are the keys that are asked for. Reads instrument, snapshot. One row a name.
+-- name. Reads instrument, snapshot. One row a name.
 select
     instrument_key, valid_from, valid_to, instrument_token, exchange_token, exchange,
     tradingsymbol, name, instrument_type, segment, expiry, strike, tick_size, lot_size,
@@ -20,5 +20,5 @@ from (
     inner join snapshot using (snapshot_id)
     where {meant}
 )
-where not gone{only}
+where not gone
 order by instrument_key, valid_from
