@@ -83,22 +83,26 @@ def test_any_dumps_keep_the_law(
         mixed = "select 1 from instrument group by instrument_key having count(distinct expiry) "
         assert ask(staging, mixed + "> 0 and count(*) > count(expiry)") == []
         _check_names(staging)
+        _check_parts(staging)
 
 
-def _check_names(staging: Staging) -> None:
-    """No two periods of one token overlap, and what is listed has one that is open.
-
-    Names are the same whether they come at once or by pages, and of one key by itself.
-    """
+def _check_parts(staging: Staging) -> None:
+    """Names are the same whether they come at once or by pages, and of one key by itself."""
     with staging.cursor() as cursor:
         names = list(instrument_names(cursor))
         keys = {int(str(name[0])) for name in names}
-        for all_keys in (None, keys):
-            assert set(instrument_names(cursor, all_keys, at_once=1)) == set(names)
+        for wanted in (None, keys):
+            assert set(instrument_names(cursor, wanted, at_once=1)) == set(names)
         for key in keys:
-            assert list(instrument_names(cursor, {key})) == [
-                name for name in names if name[0] == key
-            ]
+            own = [name for name in names if name[0] == key]
+            assert list(instrument_names(cursor, {key})) == own
+
+
+def _check_names(staging: Staging) -> None:
+    """No two periods of one token overlap, and what is listed has one that is open."""
+    with staging.cursor() as cursor:
+        names = list(instrument_names(cursor))
+        assert set(instrument_names(cursor, at_once=10**9)) == set(names)
         want_instruments(cursor, InstrumentFilter())
         series = select_series(cursor, [Interval.DAY])
     by_token: dict[object, list[tuple[object, ...]]] = {}
