@@ -90,22 +90,23 @@ def instrument_ids(
     staging: Staging,
     cursor: Cursor,
     series: Sequence[StagedSeries],
+    others: Collection[int] = (),
     futures: Sequence[int] = (),
-    more: Collection[int] = (),
 ) -> InstrumentIds:
     """Return the ids of these series' instruments, and bring the newest dumps into the warehouse.
 
-    Where it has those, only names of `series` go there: all, 100,000, take 3 s. A continuous series
-    is an instrument of its own; `futures` are the keys of those that are about to be asked, `more`
-    those of other instruments.
+    Where it has those, only names that are needed go there: all, 100,000, take 3 s. `others` are
+    the keys of instruments that are about to be asked, `futures` those of continuous series, each
+    of which is an instrument of its own.
     """
-    keys = {one.key[0] for one in series if not one.key[2]}.union(more)
+    keys = {one.key[0] for one in series if not one.key[2]}.union(others)
     dumps = select_dumps(cursor)
     is_known = warehouse.synced_dumps(staging.staging_id) == dumps
     ids: InstrumentIds = {}
     if keys or not is_known:
         names = instrument_names(cursor, keys if is_known else None)
-        synced = warehouse.sync_instruments(staging.staging_id, names, dumps, keys)
+        told = "" if is_known else dumps
+        synced = warehouse.sync_instruments(staging.staging_id, names, told, keys)
         ids |= {(key, False): instrument_id for key, instrument_id in synced.items()}
     if stitched := continuous_names(cursor, futures):
         synced = warehouse.sync_instruments(staging.staging_id, stitched)

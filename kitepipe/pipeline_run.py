@@ -139,8 +139,9 @@ class _Loading:
             warehouse.check_schema()
             warehouse.claim(self._staging.api_root)
             pending = unloaded(cursor, warehouse, self._staging.staging_id)
-            about_to_come = (self._futures, listed_keys(cursor))
-            self._ids = instrument_ids(warehouse, self._staging, cursor, pending, *about_to_come)
+            self._ids = instrument_ids(
+                warehouse, self._staging, cursor, pending, listed_keys(cursor), self._futures
+            )
         self._meter = stack.enter_context(self._progress.meter("load", len(pending), "series"))
         options = LoadOptions(dsn, self._settings.load_workers)
         loader = stack.enter_context(Loader(self._staging, options, self._meter))
