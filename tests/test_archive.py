@@ -116,6 +116,9 @@ def test_a_series_whose_file_is_missing_is_refused_by_name_and_the_rest_goes_on(
     hand.load()
     whole = candles(look)
     gone.rename(tmp_path / "elsewhere")
+    proof = pipeline.verify(hand.settings, Silent())
+    assert [(f.what, str(gone) in f.why) for f in proof.failures] == [("NSE:INFY day", True)]
+    assert (proof.series, proof.differing, proof.exit_code) == (2, 0, 3)
 
     look("truncate kite_ohlcv_historic, kite_load_ledger, kite_series")
     failed, why = _refused(hand, warehouse_dsn)
@@ -124,8 +127,8 @@ def test_a_series_whose_file_is_missing_is_refused_by_name_and_the_rest_goes_on(
     assert "bring the file back, or name its folder with 'archive'" in why
     assert {row[1] for row in candles(look)} == {"SBIN", "TCS"}
     proof = pipeline.verify(hand.settings, Silent())
-    assert [f.what for f in proof.failures] == ["NSE:INFY day"]
-    assert (proof.series, proof.differing, proof.exit_code) == (2, 0, 3)
+    assert [("not loaded yet" in f.why, f.what) for f in proof.failures] == [(True, "NSE:INFY day")]
+    assert (proof.series, proof.differing, proof.exit_code) == (3, 0, 3)
 
     (tmp_path / "elsewhere").rename(gone)
     hand.load()
