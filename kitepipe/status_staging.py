@@ -5,20 +5,19 @@ from typing import Any
 
 from kitepipe.model import IST
 from kitepipe.sql import load
-from kitepipe.staging import Cursor, Staging, as_utc
-from kitepipe.staging_instruments import dump_date
+from kitepipe.staging import Cursor, Staging
+from kitepipe.staging_instruments import dump_date, listed_keys, newest_snapshots
 from kitepipe.summary import Failure, IntervalStatus, StatusReport
 
 
 def select_staged(staging: Staging, cursor: Cursor) -> StatusReport:
     """Return what the file holds."""
-    instruments, taken_at = _rows(cursor, "staging_count_instruments")[0]
-    taken = as_utc(taken_at)
+    taken = max((one.taken_at for one in newest_snapshots(cursor).values()), default=None)
     return StatusReport(
         staging=str(staging.path),
         staging_id=staging.staging_id,
         file_bytes=staging.file_bytes(),
-        instruments=instruments,
+        instruments=len(listed_keys(cursor)),
         snapshot=dump_date(taken).isoformat() if taken else "",
         intervals=[IntervalStatus(*row) for row in _rows(cursor, "staging_select_intervals")],
         rebased=[rebased_text(*row) for row in _rows(cursor, "staging_select_rebased")],
