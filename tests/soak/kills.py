@@ -7,7 +7,7 @@ from tests.soak.life import WANTED, Life, Soak, rounds
 
 _DEATHS_A_LIFE = 10
 _KILLS_OF = "kills of "
-# README promises 2. Of 124 interrupts of a run on a slow machine one took 5.4 s, unexplained: with
+# README promises 2. Of 123 interrupts of a run on a slow machine one took 5.4 s, unexplained: with
 # 2 here that would be met now and then.
 STOP_S = 5.0
 # A kill falls anywhere in so many seconds: about as long as each takes.
